@@ -1,0 +1,1 @@
+"""Cells: folders of images become a manifest, the manifest a store, the store batches."""

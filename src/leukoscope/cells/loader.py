@@ -1,0 +1,146 @@
+"""Batches from a store: whole batches gathered by one thread ahead of the training, no workers.
+
+The order depends on (seed, epoch) alone, so a run that is resumed sees the cells that it would
+have seen. Threads behave the same on Windows, macOS and Linux.
+"""
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from leukoscope.cells.plans import TURNS, turned
+from leukoscope.cells.store import Store
+
+T = TypeVar("T")
+
+AHEAD = 2
+"""Batches gathered ahead: one to hand over, one in the making."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Cells as they lie in the store, and what is to be done to them.
+
+    Attributes:
+        pictures: (B, H, W, 3) uint8.
+        turns: (B,) int64 codes of `plans.turned`, None in evaluation.
+        labels: (B,) int64; -1 unknown.
+    """
+
+    pictures: Tensor
+    turns: Tensor | None
+    labels: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on `device`."""
+        turns = None if self.turns is None else self.turns.to(device, non_blocking=True)
+        return Batch(
+            self.pictures.to(device, non_blocking=True),
+            turns,
+            self.labels.to(device, non_blocking=True),
+        )
+
+
+def network_input(batch: Batch, mean: Tensor, std: Tensor) -> Tensor:
+    """Return (B, 3, H, W) float32, channels last, turned and normalised, on the batch's device.
+
+    Args:
+        batch: its pictures may be changed in place.
+        mean, std: (3,) float32 in [0, 1], as the store gives them.
+    """
+    pictures = batch.pictures if batch.turns is None else turned(batch.pictures, batch.turns)
+    # (B, H, W, 3) seen as (B, 3, H, W) is torch's channels-last layout: nothing is copied.
+    floats = pictures.to(torch.float32)
+    floats.sub_(255 * mean).div_(255 * std)
+    return floats.permute(0, 3, 1, 2)
+
+
+class TrainingLoader:
+    """The training cells of a store in shuffled batches; the last one may be smaller.
+
+    A last batch of a single cell is joined to the one before it: batch norm has no variance of one.
+    """
+
+    def __init__(self, store: Store, batch_size: int, seed: int) -> None:
+        self.store, self.batch_size, self.seed = store, batch_size, seed
+        self.rows, self.turns = store.training_plan()
+        self.cells = len(self.rows)
+        starts = list(range(0, self.cells, batch_size))
+        if self.cells % batch_size == 1 and len(starts) > 1:
+            starts.pop()
+        self.starts = starts
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def sizes(self) -> list[int]:
+        """Return the number of cells of each batch."""
+        return np.diff([*self.starts, self.cells]).tolist()
+
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """Yield the batches of `epoch` from batch `first` on."""
+        random = np.random.default_rng([self.seed, epoch])
+        order = random.permutation(self.cells)
+        turns = self.turns
+        if turns is None:
+            turns = random.integers(0, TURNS, self.cells)
+        batches = np.split(order, self.starts[1:])[first:]
+        return ahead(gather(self.store, self.rows[places], turns[places]) for places in batches)
+
+
+def ordered_batches(store: Store, rows: NDArray[np.int64], batch_size: int) -> Iterator[Batch]:
+    """Yield the cells of `rows` in that order, as they are."""
+    starts = range(0, len(rows), batch_size)
+    return ahead(gather(store, rows[start : start + batch_size]) for start in starts)
+
+
+def gather(store: Store, rows: NDArray[np.int64], turns: NDArray[np.int64] | None = None) -> Batch:
+    """Copy `rows` out of the store's memory map."""
+    return Batch(
+        torch.from_numpy(store.pixels[rows]),
+        None if turns is None else torch.from_numpy(turns),
+        torch.from_numpy(store.labels[rows]),
+    )
+
+
+def ahead(items: Iterable[T]) -> Iterator[T]:
+    """Yield `items`, made by a thread up to `AHEAD` of them before they are asked for.
+
+    An error in the making is raised here; leaving the loop early ends the thread.
+    """
+    waiting: queue.Queue[T | Exception | None] = queue.Queue(AHEAD)
+    left = threading.Event()
+
+    def put(item: T | Exception | None) -> None:
+        while not left.is_set():
+            with suppress(queue.Full):
+                return waiting.put(item, timeout=0.1)
+
+    def make() -> None:
+        try:
+            for item in items:
+                put(item)
+                if left.is_set():
+                    return
+            put(None)
+        except Exception as error:
+            put(error)
+
+    maker = threading.Thread(target=make, name="leukoscope-loader", daemon=True)
+    maker.start()
+    try:
+        while (item := waiting.get()) is not None:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        left.set()
+        maker.join()

@@ -1,0 +1,97 @@
+"""From a picture to the pixels a network sees: one function for preparation and prediction alike.
+
+Two crop policies:
+
+- ``resize`` is the original lab's: the short side becomes `size`, then the centre square is cut.
+- ``cell`` cuts a square window of a fixed number of *source* pixels around the cell and resizes
+  that, so that a micrometre is the same number of pixels in every picture: blasts stay larger.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from leukoscope.errors import BadInputError
+
+Crop = Literal["resize", "cell"]
+Box = tuple[int, int, int, int]
+"""left, upper, right, lower in source pixels; right and lower lie just outside."""
+
+BACKGROUND = 10
+"""Luminance (0-255) up to which a pixel is the black around the cell: room for JPEG's ringing."""
+
+
+class Preprocessing(BaseModel):
+    """Settings that turn a picture into (size, size, 3) uint8; they travel with store and bundle.
+
+    Attributes:
+        crop: the policy, see the module.
+        size: side of the result in pixels, a multiple of 32 (the networks halve it five times).
+        window: for ``cell``, the side of the window in source pixels.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    crop: Crop
+    size: int = Field(gt=0, multiple_of=32)
+    window: int | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _window_belongs_to_cell(self) -> "Preprocessing":
+        if (self.crop == "cell") != (self.window is not None):
+            raise ValueError("a window belongs to crop 'cell', and only to it")
+        return self
+
+
+def read_picture(path: Path) -> Image.Image:
+    """Decode `path` to RGB.
+
+    Raises:
+        BadInputError: missing, or not a picture that Pillow can decode whole.
+    """
+    try:
+        with Image.open(path) as picture:
+            return picture.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise BadInputError(f"{path}: cannot be read as a picture ({error})") from error
+
+
+def cell_box(picture: Image.Image) -> Box | None:
+    """Return the bounding box of what is brighter than the background, None in a black picture."""
+    return picture.convert("L").point(lambda value: 255 * (value > BACKGROUND)).getbbox()
+
+
+def preprocess(picture: Image.Image, settings: Preprocessing) -> NDArray[np.uint8]:
+    """Crop and resize an RGB `picture` to (size, size, 3) uint8.
+
+    Where a window reaches past the border it is filled with black, which is what lies around a
+    segmented cell. A picture without a cell is cut at its centre.
+    """
+    if settings.window is not None:
+        left, upper, right, lower = cell_box(picture) or (0, 0, *picture.size)
+        side = settings.window
+        left, upper = (left + right - side) // 2, (upper + lower - side) // 2
+    else:
+        side = min(picture.size)
+        left, upper = (picture.width - side) // 2, (picture.height - side) // 2
+    square = picture.crop((left, upper, left + side, upper + side))
+    # For square windows, "short side to `size`, then centre crop" and "centre crop, then resize"
+    # are the same picture; cropping first decodes and filters fewer pixels.
+    resized = square.resize((settings.size, settings.size), Image.Resampling.BILINEAR)
+    return np.asarray(resized)
+
+
+def fitting_window(boxes: NDArray[np.int64], share: float = 0.99) -> int:
+    """Return the smallest even window (source pixels) that holds at least `share` of the cells.
+
+    Args:
+        boxes: (N, 4) as from `cell_box`.
+        share: of the cells that must lie in the window whole, in (0, 1].
+    """
+    sides = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    side = int(np.quantile(sides, share, method="higher"))
+    return side + side % 2

@@ -1,0 +1,323 @@
+"""The store: pixels once, memory-mapped, with the table that describes them.
+
+A folder of
+
+- ``pixels.npy``: (N, size, size, 3) uint8,
+- ``cells.parquet``: the manifest with its splits; row i describes pixel block i,
+- ``plan.parquet``: the lab's plan of (row, flip, rotation), where that plan was asked for,
+- ``store.json``: how it was made, digests, version. Written last: a folder without it is no store.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from leukoscope import __version__
+from leukoscope.cells import plans, splits
+from leukoscope.cells.preprocess import (
+    Crop,
+    Preprocessing,
+    cell_box,
+    fitting_window,
+    preprocess,
+    read_picture,
+)
+from leukoscope.errors import BadInputError, listing
+from leukoscope.files import atomic, write_text
+from leukoscope.progress import Bar
+
+T = TypeVar("T")
+
+AHEAD = 512
+"""Pictures in work at once: enough for every core, few enough to keep memory flat."""
+
+
+class StoreInfo(BaseModel):
+    """What ``store.json`` says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Literal[1] = 1
+    made_by: str = f"leukoscope {__version__}"
+    cells: int
+    preprocessing: Preprocessing
+    split: splits.Policy
+    plan: plans.PlanName
+    validation_copies: bool
+    seed: int
+    mean: tuple[float, float, float]
+    """Of the training cells' pixels by channel, in [0, 1]."""
+    std: tuple[float, float, float]
+    digests: dict[str, str]
+    """SHA-256 of each other file of the store."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """An opened store; `pixels` is a read-only memory map, so opening costs nothing."""
+
+    folder: Path
+    info: StoreInfo
+    cells: pd.DataFrame
+    pixels: NDArray[np.uint8]
+
+    @classmethod
+    def open(cls, folder: Path) -> "Store":
+        """Open the store in `folder`.
+
+        Raises:
+            BadInputError: `folder` holds no store, or one whose parts do not fit each other.
+        """
+        try:
+            text = (folder / "store.json").read_text(encoding="utf-8")
+            info = StoreInfo.model_validate_json(text)
+            cells = pd.read_parquet(folder / "cells.parquet")
+            pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+        except FileNotFoundError as error:
+            raise BadInputError(
+                f"{folder} is no store: {Path(error.filename).name} is missing; "
+                "make one with `leukoscope prepare`"
+            ) from error
+        except (ValidationError, ValueError, OSError) as error:
+            raise BadInputError(f"{folder}: the store cannot be read ({error})") from error
+        size = info.preprocessing.size
+        if pixels.shape != (info.cells, size, size, 3) or len(cells) != info.cells:
+            raise BadInputError(
+                f"{folder}: store.json speaks of {info.cells:,} cells of {size} × {size}, but there "
+                f"are {len(cells):,} rows and pixels of shape {pixels.shape}; prepare it again"
+            )
+        return cls(folder, info, cells, pixels)
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """(N,) 0 normal, 1 blast, -1 unknown."""
+        return self.cells["label"].fillna(-1).to_numpy(dtype=np.int64)
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """Return the rows of `split`, in the manifest's order."""
+        return np.flatnonzero(self.cells["split"].eq(split).fillna(False))
+
+    def training_plan(self) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+        """Return the rows trained on, and each one's turn; None: drawn anew each epoch."""
+        if self.info.plan == "online":
+            return self.rows("train"), None
+        plan = pd.read_parquet(self.folder / "plan.parquet")
+        plan = plan[plan["split"] == "train"]
+        return plan["row"].to_numpy(), plans.turn_codes(plan)
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells this store from any other: the SHA-256 of its ``store.json``."""
+        return hashlib.sha256((self.folder / "store.json").read_bytes()).hexdigest()
+
+
+def prepare(
+    cells: pd.DataFrame,
+    folder: Path,
+    *,
+    split: splits.Policy = "subject",
+    crop: Crop = "cell",
+    size: int = 224,
+    plan: plans.PlanName = "online",
+    validation_copies: bool = False,
+    seed: int = 0,
+) -> Store:
+    """Make a store in `folder` from a manifest; see the module for what it holds.
+
+    Args:
+        cells: a manifest. Its own `split` column is used only by ``split="lab"``, where given.
+        folder: new, or without a store.
+        split: policy of `leukoscope.cells.splits`.
+        crop: policy of `leukoscope.cells.preprocess`; for ``cell`` the window is the smallest that
+            holds 99 % of the cells whole.
+        size: side in pixels, a multiple of 32.
+        plan: ``online`` draws a turn for each cell and epoch; ``lab`` is the original lab's.
+        validation_copies: with ``lab``, train on turned copies of the validation cells.
+        seed: of the split and of the plan.
+
+    Raises:
+        BadInputError: no such split can be made, pictures cannot be read (all are listed), or
+            `folder` holds a store already.
+    """
+    if (folder / "store.json").exists():
+        raise BadInputError(f"{folder} already holds a store; delete it or choose another folder")
+    if validation_copies and plan != "lab":
+        raise BadInputError("copies of the validation cells belong to --plan lab")
+    if size <= 0 or size % 32:
+        raise BadInputError(f"size {size} is no multiple of 32")
+    cells = cells.reset_index(drop=True)
+    cells["split"] = splits.split(cells, split, seed)
+
+    paths = [Path(path) for path in cells["path"]]
+    window = None
+    cells["whole"] = True
+    if crop == "cell":
+        boxes = np.array(list(_each(_box, paths, "measuring cells")), dtype=np.int64)
+        window = fitting_window(boxes)
+        cells["whole"] = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) <= window
+    settings = Preprocessing(crop=crop, size=size, window=window)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic(folder / "pixels.npy") as scratch:
+        shape = (len(paths), size, size, 3)
+        pixels = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape)
+        cut = partial(_pixels, settings=settings)
+        for row, picture in enumerate(_each(cut, paths, "preparing cells")):
+            pixels[row] = picture
+        mean, std = _moments(pixels, np.flatnonzero(cells["split"].eq("train").fillna(False)))
+        pixels.flush()
+        del pixels  # Windows renames no file that is still mapped
+    with atomic(folder / "cells.parquet") as scratch:
+        cells.to_parquet(scratch, index=False)
+    written = ["pixels.npy", "cells.parquet"]
+    if plan == "lab":
+        with atomic(folder / "plan.parquet") as scratch:
+            plans.lab_plan(cells, seed, validation_copies).to_parquet(scratch, index=False)
+        written.append("plan.parquet")
+
+    info = StoreInfo(
+        cells=len(cells),
+        preprocessing=settings,
+        split=split,
+        plan=plan,
+        validation_copies=validation_copies,
+        seed=seed,
+        mean=mean,
+        std=std,
+        digests={name: _sha256(folder / name) for name in written},
+    )
+    write_text(folder / "store.json", json.dumps(info.model_dump(mode="json"), indent=2) + "\n")
+    return Store.open(folder)
+
+
+def describe(store: Store) -> str:
+    """Say what the store holds, split by split, and who stands on two sides."""
+    info, cells = store.info, store.cells
+    sides = cells["split"].fillna("aside")
+    lines = [
+        f"{info.cells:,} cells of {info.preprocessing.size} × {info.preprocessing.size} pixels"
+    ]
+    for name in (*splits.SPLITS, "aside"):
+        part = cells[sides == name]
+        if len(part):
+            normal, blast = ((part["label"] == label).sum() for label in (0, 1))
+            lines.append(
+                f"{name:11} {len(part):7,} cells: {normal:6,} normal, {blast:6,} blast, "
+                f"{part['subject'].nunique():4} subjects"
+            )
+    shared = splits.shared_subjects(cells)
+    if shared:
+        lines.append(
+            f"{len(shared)} subjects stand on more than one side: figures on this split say little "
+            "about new patients"
+        )
+    elif info.split != "lab":
+        lines.append("no subject name stands on two sides")
+    if info.preprocessing.window:
+        cut = int((~cells["whole"]).sum())
+        lines.append(
+            f"window {info.preprocessing.window} source pixels; {cut:,} cells are larger and cut "
+            "(column `whole` of cells.parquet)"
+        )
+    rows, _ = store.training_plan()
+    lines.append(f"plan {info.plan}: {len(rows):,} pictures an epoch")
+    return "\n".join(lines)
+
+
+def export_images(store: Store, folder: Path) -> int:
+    """Write every planned training picture, and the other splits, as PNG; return how many.
+
+    ``folder/<split>/<0|1|unknown>/<row>-<file stem>[-flip][-r90].png``.
+    """
+    if store.info.plan == "lab":
+        planned = pd.read_parquet(store.folder / "plan.parquet")
+    else:
+        rows = store.rows("train")
+        planned = pd.DataFrame({"row": rows, "flip": False, "rotation": 0, "split": "train"})
+    rest = store.cells["split"].isin(["validation", "test"])
+    others = pd.DataFrame({"row": np.flatnonzero(rest), "flip": False, "rotation": 0})
+    others["split"] = store.cells.loc[rest, "split"].to_numpy()
+    planned = pd.concat([planned, others], ignore_index=True)
+    with Bar("exporting pictures", len(planned), "images") as bar:
+        for row, flip, rotation, split in planned.itertuples(index=False):
+            cell = store.cells.iloc[row]
+            label = "unknown" if pd.isna(cell["label"]) else str(cell["label"])
+            turn = ("-flip" if flip else "") + (f"-r{rotation}" if rotation else "")
+            name = f"{row:06}-{Path(cell['path']).stem}{turn}.png"
+            picture = np.rot90(store.pixels[row], rotation // 90)
+            with atomic(folder / split / label / name) as scratch:
+                Image.fromarray(picture[:, ::-1] if flip else picture).save(scratch)
+            bar.advance()
+    return len(planned)
+
+
+def _box(path: Path) -> tuple[int, int, int, int]:
+    picture = read_picture(path)
+    return cell_box(picture) or (0, 0, *picture.size)
+
+
+def _pixels(path: Path, settings: Preprocessing) -> NDArray[np.uint8]:
+    return preprocess(read_picture(path), settings)
+
+
+def _each(function: Callable[[Path], T], paths: list[Path], what: str) -> Iterator[T]:
+    """Yield `function` of each path, in order, on all cores; at the end list what failed."""
+
+    def attempt(path: Path) -> T | BadInputError:
+        try:
+            return function(path)
+        except BadInputError as error:
+            return error
+
+    failed = []
+    # Pillow decodes and resizes outside the interpreter lock, so threads use every core.
+    with ThreadPoolExecutor(os.cpu_count()) as pool, Bar(what, len(paths), "images") as bar:
+        for start in range(0, len(paths), AHEAD):
+            some = paths[start : start + AHEAD]
+            for row, result in enumerate(pool.map(attempt, some), start=start):
+                bar.advance()
+                if isinstance(result, BadInputError):
+                    failed.append(f"row {row + 1}: {result}")
+                elif not failed:
+                    yield result
+    if failed:
+        raise BadInputError(f"{len(failed):,} pictures cannot be prepared:{listing(failed)}")
+
+
+def _moments(
+    pixels: NDArray[np.uint8], rows: NDArray[np.int64]
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Return mean and standard deviation by channel, in [0, 1], of the pixels of `rows`."""
+    # A histogram of bytes is exact: the moments need no second pass and no large float array.
+    counts = np.zeros((3, 256), dtype=np.int64)
+    for start in range(0, len(rows), AHEAD):
+        block = pixels[rows[start : start + AHEAD]]
+        for channel in range(3):
+            counts[channel] += np.bincount(block[..., channel].ravel(), minlength=256)
+    values = np.arange(256) / 255
+    share = counts / counts.sum(axis=1, keepdims=True)
+    mean = share @ values
+    std = np.sqrt(share @ values**2 - mean**2)
+    return _three(mean), _three(std)
+
+
+def _three(values: NDArray[Any]) -> tuple[float, float, float]:
+    red, green, blue = values.tolist()
+    return red, green, blue
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,257 @@
+"""The command line: one function a command, each as thin as it can be.
+
+Heavy imports stand inside the commands, so that ``--help`` answers at once.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from leukoscope import __version__
+from leukoscope.errors import BadInputError, LeukoscopeError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Tell leukemia blasts from normal cells in single-cell microscope images. "
+    "Research use only; not a medical device.",
+)
+
+Split = Literal["train", "validation", "test"]
+Seed = Annotated[int, typer.Option(help="Of everything drawn at random.")]
+Overrides = Annotated[
+    list[str], typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of the recipe.")
+]
+RecipeName = Annotated[str, typer.Option("--recipe", help="lab, demo, or a YAML file.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
+Precision = Annotated[str, typer.Option(help="32-true, bf16-mixed, 16-mixed.")]
+Threads = Annotated[int, typer.Option(min=1, help="Of the CPU.", show_default="all cores")]
+CORES = os.cpu_count() or 1
+
+
+def main() -> None:
+    """Run the command line; an error for the user is one message and an exit status."""
+    try:
+        app()
+    except LeukoscopeError as error:
+        print(f"leukoscope: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if show:
+        print(f"leukoscope {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def phantom(
+    folder: Annotated[Path, typer.Argument(help="New folder for the pictures.")],
+    subjects: Annotated[int, typer.Option(help="How many.")] = 40,
+    cells: Annotated[int, typer.Option(help="How many, over all subjects.")] = 2000,
+    seed: Seed = 0,
+) -> None:
+    """Render phantom cells in the tree of C-NMC 2019, to try everything without real ones."""
+    from leukoscope.cells.phantom import write_phantoms
+
+    written = write_phantoms(folder, subjects, cells, seed)
+    print(f"{written:,} phantom cells of {subjects} subjects in {folder}")
+
+
+@app.command()
+def manifest(
+    sources: Annotated[list[Path], typer.Argument(help="Folders of pictures, or CSV lists.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="CSV or Parquet.")],
+    root: Annotated[Path | None, typer.Option(help="Where the paths of a list begin.")] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Write bad rows to rejected.csv and go on.")
+    ] = False,
+) -> None:
+    """List cells: one row each, checked, in one table."""
+    from leukoscope.cells import manifest as table
+    from leukoscope.cells.sources import read_sources
+
+    reading = read_sources(sources, root)
+    rejected = output.with_name("rejected.csv") if skip_bad else None
+    reading.settle(rejected)
+    table.write(reading.cells, output)
+    print(reading.summary())
+    if rejected and len(reading.rejected):
+        print(f"{len(reading.rejected):,} rejected, with the reasons, in {rejected}")
+    print(f"\nwritten to {output}")
+
+
+@app.command()
+def prepare(
+    cells: Annotated[Path, typer.Argument(help="The manifest.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the store.")],
+    split: Annotated[
+        Literal["subject", "lab", "official"],
+        typer.Option(help="By subject; by image as the lab did; by the official folds."),
+    ] = "subject",
+    crop: Annotated[
+        Literal["cell", "resize"],
+        typer.Option(help="A window of fixed scale around the cell; or the lab's whole picture."),
+    ] = "cell",
+    size: Annotated[int, typer.Option(help="Side in pixels, a multiple of 32.")] = 224,
+    plan: Annotated[
+        Literal["online", "lab"],
+        typer.Option(help="Turn each cell anew each epoch; or the lab's balanced, doubled set."),
+    ] = "online",
+    train_on_validation_copies: Annotated[
+        bool, typer.Option("--train-on-validation-copies", help="As the lab did; it leaks.")
+    ] = False,
+    export_images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write the planned pictures as PNG.")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Make a store: every cell cropped, resized and assigned to a split, once."""
+    from leukoscope.cells import manifest as table
+    from leukoscope.cells import store
+
+    if train_on_validation_copies:
+        print(
+            "warning: copies of validation cells are trained on, so validation figures leak",
+            file=sys.stderr,
+        )
+    made = store.prepare(
+        table.read(cells),
+        output,
+        split=split,
+        crop=crop,
+        size=size,
+        plan=plan,
+        validation_copies=train_on_validation_copies,
+        seed=seed,
+    )
+    print(store.describe(made))
+    if export_images:
+        print(f"{store.export_images(made, export_images):,} pictures in {export_images}")
+
+
+@app.command()
+def train(
+    store: Annotated[Path | None, typer.Argument(help="The store; not with --resume.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="New run folder.")] = None,
+    model: Annotated[str, typer.Option(help="resnet18, 34, 50, 101 or 152.")] = "resnet18",
+    recipe: RecipeName = "lab",
+    override: Overrides = [],  # noqa: B006 - typer copies it
+    watch_test: Annotated[
+        bool, typer.Option("--watch-test", help="Note test loss and accuracy each epoch.")
+    ] = False,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with a run folder or a checkpoint.")
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    precision: Precision = "32-true",
+    threads: Threads = CORES,
+) -> None:
+    """Train a network from scratch."""
+    from leukoscope.training.run import Run, RunConfig
+    from leukoscope.training.trainer import train as fit
+
+    if resume:
+        if store or output:
+            raise BadInputError("--resume takes everything from the run: no store, no --output")
+        checkpoint = resume if resume.is_file() else None
+        run = Run.open(resume.parent.parent if checkpoint else resume)
+        last = run.checkpoint("last")
+        fit(run, checkpoint or (last if last.exists() else None))
+    else:
+        if not store or not output:
+            raise BadInputError("a store and --output are needed (or --resume RUN)")
+        config = RunConfig.plan(
+            store,
+            model,
+            recipe,
+            override,
+            seed=seed,
+            watch_test=watch_test,
+            device=device,
+            precision=precision,
+            threads=threads,
+        )
+        run = Run.create(output, config)
+        fit(run)
+    print(f"{run.config.model} is trained: {run.folder}")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="The run folder.")],
+    split: Annotated[Split, typer.Option(help="Which cells.")] = "test",
+    checkpoint: Annotated[Literal["best", "last"], typer.Option(help="Whose weights.")] = "best",
+    submission: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Also write the Kaggle form ID,label.")
+    ] = None,
+) -> None:
+    """Call every cell of a split; write predictions, accuracy and confusion matrix."""
+    from leukoscope.evaluation.evaluate import describe, predictions_of, write_submission
+    from leukoscope.evaluation.evaluate import evaluate as judge
+    from leukoscope.training.run import Run
+
+    opened = Run.open(run)
+    print(describe(judge(opened, split, checkpoint)))
+    if submission:
+        write_submission(predictions_of(opened, split), submission)
+        print(f"submission: {submission}")
+
+
+@app.command()
+def compare(
+    store: Annotated[Path, typer.Argument(help="The store.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the runs.")],
+    models: Annotated[str, typer.Option(help="Names, by comma.")] = "resnet18,resnet50,resnet152",
+    recipe: RecipeName = "lab",
+    override: Overrides = [],  # noqa: B006 - typer copies it
+    seed: Seed = 0,
+    device: Device = "auto",
+    precision: Precision = "32-true",
+    threads: Threads = CORES,
+) -> None:
+    """Train several networks under one recipe; draw and tabulate how they compare.
+
+    Finished runs are kept, unfinished ones go on: start it again after an interruption.
+    """
+    from leukoscope.reporting.comparison import write_comparison
+    from leukoscope.studies import architectures
+    from leukoscope.training.run import RunConfig
+
+    configs = [
+        RunConfig.plan(
+            store,
+            name.strip(),
+            recipe,
+            override,
+            seed=seed,
+            watch_test=True,
+            device=device,
+            precision=precision,
+            threads=threads,
+        )
+        for name in models.split(",")
+    ]
+    runs = architectures.compare(configs, output)
+    print(write_comparison(runs, output))
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Of a comparison.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="HTML file.", show_default="in FOLDER")
+    ] = None,
+) -> None:
+    """Write one self-contained HTML page of a comparison."""
+    from leukoscope.reporting.report import write_report
+
+    print(f"report: {write_report(folder, output or folder / 'report.html').resolve()}")

@@ -1,0 +1,1 @@
+"""Serving: a bundle in the lab's browser."""

@@ -1,0 +1,1 @@
+"""Studies: a question becomes several runs, and they a table."""

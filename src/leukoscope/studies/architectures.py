@@ -1,0 +1,89 @@
+"""Which architecture? Several networks under one recipe, on one store, from one seed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from leukoscope import models
+from leukoscope.cells.store import Store
+from leukoscope.errors import BadInputError
+from leukoscope.evaluation.evaluate import Metrics, evaluate
+from leukoscope.training.run import Run, RunConfig
+from leukoscope.training.trainer import train
+
+
+def compare(configs: Sequence[RunConfig], folder: Path) -> list[Run]:
+    """Train each configuration in ``folder/<model>`` and evaluate it on validation and test.
+
+    A finished run is kept as it is, an unfinished one goes on from its last checkpoint.
+
+    Raises:
+        BadInputError: a folder holds a run of another configuration.
+    """
+    runs = [_run(config, folder / config.model) for config in configs]
+    for run in runs:
+        if not run.finished:
+            last = run.checkpoint("last")
+            train(run, resume=last if last.exists() else None)
+        for split in ("validation", "test"):
+            if not (run.folder / f"metrics-{split}.json").exists():
+                evaluate(run, split)
+    return runs
+
+
+def runs_of(folder: Path) -> list[Run]:
+    """Return the runs in a comparison's folder, shallow networks first.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    found = [Run.open(path.parent) for path in folder.glob("*/config.yaml")]
+    if not found:
+        raise BadInputError(f"{folder} holds no runs; make them with `leukoscope compare`")
+    return sorted(found, key=lambda run: (models.names().index(run.config.model), run.folder))
+
+
+def summary(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return one row a network: its size and its accuracies.
+
+    Columns: model, parameters, gmacs (10⁹ multiply-adds a picture), epochs, best_epoch (on
+    validation), validation_accuracy and test_accuracy (of that epoch), final_test_accuracy (of the
+    last epoch), highest_test_accuracy (over all epochs: the figure that the original lab reports,
+    optimistic because the test chose it), hours.
+    """
+    rows = []
+    for run in runs:
+        history, size = run.history, Store.open(Path(run.config.store)).info.preprocessing.size
+        test = Metrics.read(run, "test")
+        best = history.set_index("epoch").loc[test.epoch]
+        rows.append(
+            {
+                "model": run.config.model,
+                "parameters": models.parameters(
+                    models.create(run.config.model, **run.config.model_options)
+                ),
+                "gmacs": models.gmacs(run.config.model, size, **run.config.model_options),
+                "epochs": len(history),
+                "best_epoch": test.epoch,
+                "validation_accuracy": best["validation_accuracy"],
+                "test_accuracy": test.accuracy,
+                "final_test_accuracy": history["test_accuracy"].iloc[-1],
+                "highest_test_accuracy": history["test_accuracy"].max(),
+                "hours": history["seconds"].sum() / 3600,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _run(config: RunConfig, folder: Path) -> Run:
+    if not Run.exists(folder):
+        return Run.create(folder, config)
+    run = Run.open(folder)
+    # The machine may change between two sittings; what is trained may not.
+    machine = {"device", "precision", "threads"}
+    if run.config.model_dump(exclude=machine) != config.model_dump(exclude=machine):
+        raise BadInputError(
+            f"{folder} holds a run of another configuration; choose another folder or delete it"
+        )
+    return run

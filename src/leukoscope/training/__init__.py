@@ -1,0 +1,1 @@
+"""Training: a store and a recipe become a run."""

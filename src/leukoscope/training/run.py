@@ -1,0 +1,190 @@
+"""The run folder: enough to resume, evaluate and report one training.
+
+- ``config.yaml``: the model, the recipe, the store, the machine's settings,
+- ``history.csv``: one row an epoch,
+- ``checkpoints/last.ckpt`` and ``best.ckpt`` (best on validation),
+- ``environment.json``: versions and machine,
+- ``predictions-<split>.parquet``, ``metrics-<split>.json``: written by the evaluation.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from leukoscope import models
+from leukoscope.cells.store import Store
+from leukoscope.errors import BadInputError
+from leukoscope.files import atomic, write_text
+from leukoscope.training.checkpoint import Checkpoint
+from leukoscope.training.recipe import Recipe, recipe
+
+Which = Literal["best", "last"]
+
+PACKAGES = ("leukoscope", "torch", "lightning-fabric", "numpy", "pandas", "pillow", "scikit-learn")
+
+
+class RunConfig(BaseModel):
+    """What ``config.yaml`` says.
+
+    Attributes:
+        model, model_options: as for `leukoscope.models.create`.
+        recipe: how it is trained.
+        seed: of the first weights and of the order of cells.
+        store, store_digest: absolute path, and what tells the store from another.
+        watch_test: note loss and accuracy on the test split each epoch, as the original lab did.
+            Nothing is ever chosen by them.
+        device, precision: as lightning-fabric names accelerators and precisions.
+        threads: of the CPU; a run repeats bit for bit for the same number.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    model: str
+    model_options: dict[str, Any] = {}
+    recipe: Recipe
+    seed: int = 0
+    store: str
+    store_digest: str
+    watch_test: bool = False
+    device: str = "auto"
+    precision: str = "32-true"
+    threads: int
+
+    @classmethod
+    def plan(
+        cls,
+        store: Path,
+        model: str,
+        recipe_name: str,
+        overrides: Sequence[str] = (),
+        **settings: Any,
+    ) -> "RunConfig":
+        """Return the configuration of a run on `store`, everything checked before any work.
+
+        Raises:
+            BadInputError: no such store, model or recipe.
+        """
+        if model not in models.names():
+            raise BadInputError(f"unknown model {model!r}: {', '.join(models.names())}")
+        return cls(
+            model=model,
+            recipe=recipe(recipe_name, overrides),
+            store=str(store.resolve()),
+            store_digest=Store.open(store).digest,
+            **settings,
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, opened."""
+
+    folder: Path
+    config: RunConfig
+
+    @classmethod
+    def create(cls, folder: Path, config: RunConfig) -> "Run":
+        """Start the folder of a new run.
+
+        Raises:
+            BadInputError: `folder` holds a run already.
+        """
+        if cls.exists(folder):
+            raise BadInputError(
+                f"{folder} already holds a run; go on with `leukoscope train --resume {folder}`, "
+                "or choose another folder"
+            )
+        run = cls(folder, config)
+        write_text(folder / "environment.json", json.dumps(_environment(), indent=2) + "\n")
+        write_text(
+            folder / "config.yaml",
+            yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
+        )
+        return run
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Tell whether `folder` holds a run."""
+        return (folder / "config.yaml").exists()
+
+    @classmethod
+    def open(cls, folder: Path) -> "Run":
+        """Open the run in `folder`.
+
+        Raises:
+            BadInputError: no run there, or a damaged configuration.
+        """
+        if not cls.exists(folder):
+            raise BadInputError(f"{folder} is no run: it has no config.yaml")
+        try:
+            text = (folder / "config.yaml").read_text(encoding="utf-8")
+            return cls(folder, RunConfig.model_validate(yaml.safe_load(text)))
+        except (ValidationError, yaml.YAMLError) as error:
+            raise BadInputError(f"{folder / 'config.yaml'} cannot be read: {error}") from error
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch: epoch from 1, learning_rate, loss and accuracy of each split, speed."""
+        path = self.folder / "history.csv"
+        return pd.read_csv(path) if path.exists() else pd.DataFrame({"epoch": []})
+
+    @property
+    def finished(self) -> bool:
+        """Whether every epoch of the recipe is done."""
+        return len(self.history) >= self.config.recipe.epochs
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Versions and machine."""
+        text = (self.folder / "environment.json").read_text(encoding="utf-8")
+        return dict(json.loads(text))
+
+    def checkpoint(self, which: Which) -> Path:
+        """Return where that checkpoint lies."""
+        return self.folder / "checkpoints" / f"{which}.ckpt"
+
+    def write_history(self, rows: list[dict[str, float]]) -> None:
+        """Replace ``history.csv``."""
+        with atomic(self.folder / "history.csv") as scratch:
+            pd.DataFrame(rows).to_csv(scratch, index=False, lineterminator="\n")
+
+    def open_store(self) -> Store:
+        """Open the store that this run trains on.
+
+        Raises:
+            BadInputError: it has gone, or another stands in its place.
+        """
+        store = Store.open(Path(self.config.store))
+        if store.digest != self.config.store_digest:
+            raise BadInputError(
+                f"{store.folder} is not the store that {self.folder} was trained on: "
+                "it was prepared anew since"
+            )
+        return store
+
+    def load_model(self, which: Which = "best") -> torch.nn.Module:
+        """Return the trained network, in evaluation mode, channels last, on the CPU."""
+        model = models.create(self.config.model, **self.config.model_options)
+        model.load_state_dict(Checkpoint.load(self.checkpoint(which)).model)
+        return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "packages": {name: version(name) for name in PACKAGES},
+    }

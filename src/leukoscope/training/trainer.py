@@ -1,0 +1,271 @@
+"""The training loop: one network, one store, one recipe, from scratch to the last epoch.
+
+Nothing inside an epoch waits for the device: losses and counts stay there until they are needed.
+"""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+
+from leukoscope import models
+from leukoscope.cells.loader import TrainingLoader, network_input, ordered_batches
+from leukoscope.cells.store import Store
+from leukoscope.errors import BadInputError, LeukoscopeError
+from leukoscope.progress import Bar
+from leukoscope.training.checkpoint import (
+    Checkpoint,
+    Progress,
+    random_state,
+    restore_random_state,
+)
+from leukoscope.training.run import Run
+
+SAVE_SECONDS = 300.0
+"""A checkpoint is written at least this often, also inside an epoch."""
+
+CHECK_BATCHES = 50
+"""How many batches apart the losses are looked at: looking waits for the device."""
+
+EVALUATION_BATCH = 128
+
+
+class Interrupted(LeukoscopeError):  # noqa: N818 - an interruption is no error of the training
+    """The user asked to stop; everything is saved."""
+
+    exit_code = 130
+
+
+class Diverged(LeukoscopeError):  # noqa: N818
+    """The loss is no number any more."""
+
+
+def train(run: Run, resume: Path | None = None) -> None:
+    """Train `run` to the last epoch of its recipe.
+
+    The first weights depend on the run's seed alone, the order of cells on seed and epoch; on one
+    machine with one number of threads, a run that was stopped and resumed ends with the weights,
+    bit for bit, of a run that was not.
+
+    Args:
+        run: new, or one to go on with.
+        resume: a checkpoint of `run` to go on from; None starts from scratch.
+
+    Raises:
+        BadInputError: the store or the checkpoint cannot be used.
+        Interrupted: on SIGINT or SIGTERM, once a checkpoint is written.
+        Diverged: a loss was NaN or infinite; the batch is named.
+    """
+    Trainer(run, resume).fit()
+
+
+class Trainer:
+    """The state of one training; see `train`."""
+
+    def __init__(self, run: Run, resume: Path | None) -> None:
+        self.run, self.recipe = run, run.config.recipe
+        torch.set_num_threads(run.config.threads)
+        self.fabric = Fabric(
+            accelerator=run.config.device,
+            devices=1,
+            precision=run.config.precision,  # type: ignore[arg-type]
+        )
+        self.store = run.open_store()
+        self.loader = TrainingLoader(self.store, self.recipe.batch_size, run.config.seed)
+        self.judged = {"validation": self.store.rows("validation")}
+        if run.config.watch_test:
+            self.judged["test"] = _labelled_test(self.store)
+        self.mean = torch.tensor(self.store.info.mean, device=self.fabric.device)
+        self.std = torch.tensor(self.store.info.std, device=self.fabric.device)
+
+        torch.manual_seed(run.config.seed)
+        model = models.create(run.config.model, **run.config.model_options)
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimizer = torch.optim.SGD(
+            model.parameters(),
+            lr=self.recipe.learning_rate,
+            momentum=self.recipe.momentum,
+            weight_decay=self.recipe.weight_decay,
+        )
+        self.model, self.optimizer = self.fabric.setup(model, optimizer)
+        self.progress = Progress(0, 0, *self._no_batches(), 0.0, [], None)
+        if resume:
+            self._restore(resume)
+
+    def fit(self) -> None:
+        """Train the epochs that are left."""
+        recipe, run = self.recipe, self.run
+        done = self.progress.epoch * self.loader.cells
+        done += sum(self.loader.sizes()[: self.progress.batch])
+        total = recipe.epochs * self.loader.cells
+        with Bar(run.config.model, total, "images", done) as bar, _stop_signals() as stop:
+            while self.progress.epoch < recipe.epochs:
+                self._epoch(bar, stop)
+                row = self.progress.history[-1]
+                bar.say(_line(run.config.model, row, recipe.epochs))
+
+    def _epoch(self, bar: Bar, stop: threading.Event) -> None:
+        progress, sizes = self.progress, self.loader.sizes()
+        started = saved = time.monotonic()
+        earlier, first = progress.seconds, progress.batch
+        self.model.train()
+        for batch in self.loader.epoch(progress.epoch, first):
+            pictures = network_input(batch.to(self.fabric.device), self.mean, self.std)
+            labels = batch.labels.to(self.fabric.device)
+            logits = self.model(pictures)
+            loss = F.cross_entropy(logits, labels)
+            self.fabric.backward(loss)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+
+            progress.losses[progress.batch] = loss.detach()
+            progress.correct[progress.batch] = (logits.detach().argmax(1) == labels).sum()
+            progress.batch += 1
+            bar.advance(len(labels))
+            if progress.batch % CHECK_BATCHES == 0:
+                self._assert_finite()
+            now = time.monotonic()
+            progress.seconds = earlier + now - started
+            if stop.is_set():
+                self._save("last")
+                raise Interrupted(
+                    f"stopped in epoch {progress.epoch + 1} after batch {progress.batch}; "
+                    f"go on with: leukoscope train --resume {self.run.folder}"
+                )
+            if now - saved >= SAVE_SECONDS:
+                self._save("last")
+                saved = now
+        self._assert_finite()
+        images = sum(sizes[first:])
+        speed = images / (time.monotonic() - started) if images else math.nan
+        weights = torch.tensor(sizes, dtype=torch.float64)
+        row: dict[str, float] = {
+            "epoch": progress.epoch + 1,
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "train_loss": (progress.losses.double().cpu() @ weights / weights.sum()).item(),
+            "train_accuracy": (progress.correct.sum().double() / weights.sum()).item(),
+        }
+        for split in self.judged:
+            row[f"{split}_loss"], row[f"{split}_accuracy"] = self._judge(split)
+        row["images_per_second"] = round(speed, 1)
+        row["seconds"] = round(earlier + time.monotonic() - started, 1)
+        self._close_epoch(row)
+
+    def _close_epoch(self, row: dict[str, float]) -> None:
+        progress = self.progress
+        progress.history.append(row)
+        best = progress.best is None or _merit(row) > _merit(progress.best)
+        if best:
+            progress.best = row
+        progress.epoch, progress.batch, progress.seconds = progress.epoch + 1, 0, 0.0
+        progress.losses, progress.correct = self._no_batches()
+        if best:
+            self._save("best")
+        self._save("last")
+        self.run.write_history(progress.history)
+
+    @torch.inference_mode()
+    def _judge(self, split: str) -> tuple[float, float]:
+        """Return mean loss and accuracy over the cells of `split`."""
+        rows = self.judged[split]
+        loss = torch.zeros((), device=self.fabric.device)
+        correct = torch.zeros((), dtype=torch.int64, device=self.fabric.device)
+        self.model.eval()
+        for batch in ordered_batches(self.store, rows, EVALUATION_BATCH):
+            batch = batch.to(self.fabric.device)
+            logits = self.model(network_input(batch, self.mean, self.std))
+            loss += F.cross_entropy(logits, batch.labels, reduction="sum")
+            correct += (logits.argmax(1) == batch.labels).sum()
+        return loss.item() / len(rows), correct.item() / len(rows)
+
+    def _assert_finite(self) -> None:
+        wrong = ~torch.isfinite(self.progress.losses[: self.progress.batch])
+        if wrong.any():
+            batch = int(wrong.nonzero()[0])
+            raise Diverged(
+                f"the loss of batch {batch + 1} of epoch {self.progress.epoch + 1} is "
+                f"{self.progress.losses[batch].item()}; the last checkpoint is from before. "
+                "Try a smaller learning rate."
+            )
+
+    def _no_batches(self) -> tuple[torch.Tensor, torch.Tensor]:
+        batches, device = len(self.loader), self.fabric.device
+        return torch.zeros(batches, device=device), torch.zeros(
+            batches, dtype=torch.int64, device=device
+        )
+
+    def _save(self, which: str) -> None:
+        self._assert_finite()
+        Checkpoint(
+            self.progress,
+            self.model.state_dict(),
+            self.optimizer.state_dict(),
+            random_state(),
+        ).save(self.run.folder / "checkpoints" / f"{which}.ckpt")
+
+    def _restore(self, path: Path) -> None:
+        checkpoint = Checkpoint.load(path)
+        self.model.load_state_dict(checkpoint.model)
+        self.optimizer.load_state_dict(checkpoint.optimizer)
+        restore_random_state(checkpoint.random)
+        self.progress = checkpoint.progress
+        device = self.fabric.device
+        self.progress.losses = self.progress.losses.to(device)
+        self.progress.correct = self.progress.correct.to(device)
+        # A crash may have fallen between the checkpoint and the table: the checkpoint is right.
+        self.run.write_history(self.progress.history)
+
+
+def _merit(row: dict[str, float]) -> tuple[float, float]:
+    """Order epochs: validation accuracy first, then the smaller loss."""
+    return row["validation_accuracy"], -row["validation_loss"]
+
+
+def _labelled_test(store: Store) -> NDArray[np.int64]:
+    rows = store.rows("test")
+    if not len(rows) or (store.labels[rows] < 0).any():
+        raise BadInputError(f"{store.folder}: the test split has no labels to watch")
+    return rows
+
+
+def _line(name: str, row: dict[str, float], epochs: int) -> str:
+    return (
+        f"{name}  epoch {row['epoch']}/{epochs}  "
+        f"train loss {row['train_loss']:.4f} accuracy {row['train_accuracy']:.4f}  "
+        f"validation loss {row['validation_loss']:.4f} "
+        f"accuracy {row['validation_accuracy']:.4f}  "
+        f"{row['images_per_second']:.0f} images/s"
+    )
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Yield an event that SIGINT or SIGTERM sets; a second signal acts as it always does."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # only the main thread may handle signals
+        return
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in signals}
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in signals:
+        signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number in signals:
+            signal.signal(number, before[number])
