@@ -7,7 +7,8 @@ from torch import nn
 from leukoscope import models
 from leukoscope.errors import BadInputError
 
-# Parameters with 1000 and with 2 classes, GMACs at 224 px with 1000 classes (v1.5, v1): He et al. 2016, torchvision.
+# Parameters with 1000 and with 2 classes; GMACs at 224 px with 1000 classes, v1.5 and v1:
+# He et al. 2016 and torchvision's model cards.
 SIZES = {
     "resnet18": (11_689_512, 11_177_538, 1.814, 1.814),
     "resnet34": (21_797_672, 21_285_698, 3.664, 3.664),

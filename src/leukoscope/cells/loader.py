@@ -54,7 +54,8 @@ def network_input(batch: Batch, mean: Tensor, std: Tensor) -> Tensor:
 
     Args:
         batch: its pictures may be changed in place.
-        mean, std: (3,) float32 in [0, 1], as the store gives them.
+        mean: (3,) float32 in [0, 1], of each channel.
+        std: likewise.
     """
     pictures = batch.pictures if batch.turns is None else turned(batch.pictures, batch.turns)
     # (B, H, W, 3) seen as (B, 3, H, W) is torch's channels-last layout: nothing is copied.
@@ -83,7 +84,8 @@ class TrainingLoader:
 
     def sizes(self) -> list[int]:
         """Return the number of cells of each batch."""
-        return np.diff([*self.starts, self.cells]).tolist()
+        ends = [*self.starts[1:], self.cells]
+        return [end - start for start, end in zip(self.starts, ends, strict=True)]
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of `epoch` from batch `first` on."""
@@ -120,9 +122,11 @@ def ahead(items: Iterable[T]) -> Iterator[T]:
     left = threading.Event()
 
     def put(item: T | Exception | None) -> None:
-        while not left.is_set():
+        placed = False
+        while not placed and not left.is_set():
             with suppress(queue.Full):
-                return waiting.put(item, timeout=0.1)
+                waiting.put(item, timeout=0.1)
+                placed = True
 
     def make() -> None:
         try:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from leukoscope.cells.phantom_render import SubjectStyle, render_cell
 from leukoscope.errors import BadInputError
-from leukoscope.files import atomic
+from leukoscope.files import atomic, write_text
 from leukoscope.progress import tracked
 
 TREE = Path("C-NMC_Leukemia", "training_data")
@@ -34,6 +34,12 @@ CHUNK = 32
 """Cells a worker takes at a time."""
 MOST_WORKERS = 61
 """Windows lets one process wait for no more."""
+MARK = "PHANTOM.txt"
+"""The file that tells a folder of phantom cells, and all that is made from them, from real ones."""
+MARK_TEXT = """\
+The pictures below this folder are rendered, not photographed. An accuracy on them says that a
+program works; it says nothing about patients.
+"""
 PICTURES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
@@ -87,9 +93,15 @@ def write_phantoms(folder: Path, subjects: int = 40, cells: int = 2000, seed: in
         raise BadInputError(f"{folder} already holds pictures ({found}): name an empty folder.")
     people = plan_subjects(subjects, cells, seed)
     tasks = [Task(folder / TREE, who, cell, seed) for who in people for cell in range(who.cells)]
+    write_text(folder / MARK, MARK_TEXT)
     for _ in tracked(_render_all(tasks), "phantom", len(tasks), "cells"):
         pass
     return len(tasks)
+
+
+def is_phantom(folder: Path) -> bool:
+    """Tell whether the pictures in `folder` were written by `write_phantoms`."""
+    return any((parent / MARK).exists() for parent in (folder, *folder.parents))
 
 
 def plan_subjects(subjects: int, cells: int, seed: int) -> list[Subject]:

@@ -18,16 +18,14 @@ from PIL import Image
 from scipy import ndimage
 
 Field = NDArray[np.float32]
-"""A quantity over the frame: (GRID, GRID) as it is laid out, (FRAME, FRAME) as it is seen."""
+"""A quantity over a `Stage`: (points, points) as it is laid out, (side, side) as it is seen."""
 
 FRAME = 450
 """Side of the picture in pixels, as in C-NMC 2019."""
-PITCH = 2
-"""Pixels between the points stain is laid out on: the optics leave nothing sharper."""
+PITCH = 3
+"""Pixels between the points stain is laid out on: the optics leave little that is finer."""
 MARGIN = 2
-"""Points beyond the frame on each side, so that a shifted colour has something to show."""
-GRID = FRAME // PITCH + 2 * MARGIN
-"""Side of the grid of those points."""
+"""Points laid out beyond what is seen, on each side, so that a shifted colour has an edge."""
 
 AZURE = (0.80, 0.56, 0.25)
 """Absorption (R, G, B) of azure and methylene blue: nuclei, and the cytoplasm of young cells."""
@@ -56,8 +54,6 @@ GRAIN, SENSOR_NOISE = 0.8, 0.45
 
 TURN = np.linspace(-math.pi, math.pi, 1024, endpoint=False)
 """The angles, in radians, at which an outline is drawn."""
-ROWS, COLUMNS = (np.mgrid[0:GRID, 0:GRID].astype(np.float32) - (GRID - 1) / 2) * PITCH
-"""Position of each grid point, in pixels from the middle of the frame."""
 
 
 @dataclass(frozen=True)
@@ -126,12 +122,40 @@ class Morphology:
             flats=int(rng.poisson(0.9)),
             rim=float(rng.uniform(0.01, 0.10) * (1.6 - young)),
             clump=float((24 - 13 * young) * np.exp(rng.normal(0, 0.15))),
-            contrast=float((0.23 - 0.10 * young) * np.exp(rng.normal(0, 0.2))),
+            contrast=float((0.26 - 0.11 * young) * np.exp(rng.normal(0, 0.2))),
             nucleoli=int(rng.poisson(2.4 * young**2)),
             folds=int(rng.poisson(0.05 + 0.35 * young)),
             vacuoles=int(rng.poisson(0.08)),
             density=float(np.exp(rng.normal(0, 0.045))),
         )
+
+
+class Stage:
+    """The middle of the frame, as far as a cell reaches, and the grid its stain is laid out on."""
+
+    def __init__(self, reach: float) -> None:
+        half = min(math.ceil(reach / PITCH), FRAME // (2 * PITCH))
+        self.side = 2 * half * PITCH
+        self.points = 2 * (half + MARGIN)
+        place = (np.arange(self.points, dtype=np.float32) - (self.points - 1) / 2) * PITCH
+        self.rows, self.columns = place[:, None], place[None, :]
+
+    def noise(self, scale: float, rng: np.random.Generator) -> Field:
+        """Return smooth noise: mean 0, SD about 1, blobs about `scale` pixels wide."""
+        knots = math.ceil(self.points * PITCH / scale) + 1
+        coarse = Image.fromarray(rng.standard_normal((knots, knots), np.float32) * 1.4)
+        return np.asarray(coarse.resize((self.points, self.points), Image.Resampling.BICUBIC))
+
+    def distance(self, point: NDArray[np.float64]) -> Field:
+        """Return the pixels from `point`, (down, right) of the middle, to each grid point."""
+        return np.hypot(self.rows - np.float32(point[0]), self.columns - np.float32(point[1]))
+
+    def magnify(self, field: Field, shift: NDArray[np.float64]) -> Field:
+        """Return what is seen of `field`, a value a pixel, moved by `shift` grid points (x, y)."""
+        left, top = MARGIN - shift
+        box = (left, top, left + self.side // PITCH, top + self.side // PITCH)
+        image = Image.fromarray(field)
+        return np.asarray(image.resize((self.side, self.side), Image.Resampling.BILINEAR, box))
 
 
 def render_cell(label: int, subject: SubjectStyle, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -141,34 +165,24 @@ def render_cell(label: int, subject: SubjectStyle, rng: np.random.Generator) -> 
     """
     cell = Morphology.draw(label, subject, rng)
     if rng.random() < TOUCHING:
+        stage = Stage(FRAME / 2)
         other = Morphology.draw(label, subject, rng)
         apart = 0.42 * (cell.radius + other.radius) * _direction(rng)
-        pair = zip(_stain(cell, apart, rng), _stain(other, -apart, rng), strict=True)
+        pair = zip(_stain(cell, stage, apart, rng), _stain(other, stage, -apart, rng), strict=True)
         inside, azure, eosin = (np.maximum(one, two) for one, two in pair)
     else:
-        inside, azure, eosin = _stain(cell, np.zeros(2), rng)
-    seen = np.flatnonzero(_segment(inside, cell.radius, rng))
-    picture = np.zeros((FRAME * FRAME, 3), np.uint8)
-    channels = _expose(azure * subject.azure, eosin * subject.eosin, inside, subject, rng)
+        stage = Stage(1.4 * cell.radius + 20)
+        inside, azure, eosin = _stain(cell, stage, np.zeros(2), rng)
+    mask = _segment(inside, stage, cell.radius, rng)
+    channels = _expose(azure * subject.azure, eosin * subject.eosin, inside, stage, subject, rng)
+    picture = np.zeros((FRAME, FRAME, 3), np.uint8)
+    edge = (FRAME - stage.side) // 2
+    window = picture[edge : edge + stage.side, edge : edge + stage.side]
     for channel, light in enumerate(channels):
-        noise = SENSOR_NOISE * rng.standard_normal(seen.size, np.float32)
-        picture[seen, channel] = np.clip(np.rint(light.ravel()[seen] + noise), 1, 255)
-    return picture.reshape(FRAME, FRAME, 3)
-
-
-def _noise(scale: float, rng: np.random.Generator) -> Field:
-    """Return smooth noise over the grid: mean 0, SD about 1, blobs about `scale` pixels wide."""
-    knots = math.ceil(GRID * PITCH / scale) + 1
-    coarse = Image.fromarray(rng.standard_normal((knots, knots), np.float32) * 1.4)
-    return np.asarray(coarse.resize((GRID, GRID), Image.Resampling.BICUBIC))
-
-
-def _magnify(field: Field, shift: NDArray[np.float64]) -> Field:
-    """Return what the frame shows of `field`, (450, 450), moved by `shift` grid points (x, y)."""
-    left, top = MARGIN - shift
-    box = (left, top, left + FRAME // PITCH, top + FRAME // PITCH)
-    image = Image.fromarray(field)
-    return np.asarray(image.resize((FRAME, FRAME), Image.Resampling.BILINEAR, box))
+        seen = light[mask]
+        seen += SENSOR_NOISE * rng.standard_normal(seen.size, np.float32)
+        window[mask, channel] = np.clip(np.rint(seen), 1, 255)
+    return picture
 
 
 def _soft(inside: Field, width: float) -> Field:
@@ -180,11 +194,6 @@ def _direction(rng: np.random.Generator) -> NDArray[np.float64]:
     """Return a random unit vector (down, right)."""
     turn = rng.uniform(-math.pi, math.pi)
     return np.array([math.sin(turn), math.cos(turn)])
-
-
-def _distance(point: NDArray[np.float64]) -> Field:
-    """Return the distance of each grid point from `point` (down, right), in pixels."""
-    return np.hypot(ROWS - np.float32(point[0]), COLUMNS - np.float32(point[1]))
 
 
 def _outline(cell: Morphology, rng: np.random.Generator) -> Field:
@@ -213,88 +222,100 @@ def _cytoplasm(cell: Morphology, rng: np.random.Generator) -> Field:
 
 
 def _stain(
-    cell: Morphology, middle: NDArray[np.float64], rng: np.random.Generator
+    cell: Morphology, stage: Stage, middle: NDArray[np.float64], rng: np.random.Generator
 ) -> tuple[Field, Field, Field]:
-    """Return pixels inside the membrane (negative outside), azure and eosin, each (GRID, GRID)."""
-    down = ROWS - np.float32(middle[0]) + 3 * _noise(70, rng)
-    right = COLUMNS - np.float32(middle[1]) + 3 * _noise(70, rng)
+    """Return pixels inside the membrane (negative outside), azure and eosin."""
+    down = stage.rows - np.float32(middle[0]) + 3 * stage.noise(70, rng)
+    right = stage.columns - np.float32(middle[1]) + 3 * stage.noise(70, rng)
     turn = ((np.arctan2(down, right) / (2 * math.pi) + 0.5) * TURN.size).astype(int) % TURN.size
     inside = _outline(cell, rng)[turn] - np.hypot(down, right)
-    within = inside - _cytoplasm(cell, rng)[turn] + 1.5 * _noise(30, rng)
+    within = inside - _cytoplasm(cell, rng)[turn] + 1.5 * stage.noise(30, rng)
     nucleus = _soft(within, 3)
-    cytoplasm = _soft(inside, 2.5) * (1 - nucleus) * (1 + 0.1 * _noise(12, rng))
-    chromatin = _chromatin(cell, middle, within, rng)
-    tint = 1 + 0.03 * _noise(110, rng) + 0.015 * _noise(40, rng)
+    cytoplasm = _soft(inside, 2.5) * (1 - nucleus) * (1 + 0.1 * stage.noise(12, rng))
+    chromatin = _chromatin(cell, stage, middle, within, rng)
+    tint = 1 + 0.03 * stage.noise(110, rng) + 0.015 * stage.noise(40, rng)
     azure = NUCLEAR_AZURE * nucleus * chromatin * tint + CYTOPLASM_AZURE * cytoplasm
     # Chromatin binds azure above all: where it is thin the nucleus turns pink.
-    pink = NUCLEAR_EOSIN * nucleus * (0.3 + 0.7 * chromatin) / tint
+    pink = NUCLEAR_EOSIN * nucleus * (0.45 + 0.55 * chromatin) / tint
     eosin = pink + CYTOPLASM_EOSIN * cytoplasm
     taken = np.full_like(azure, cell.density)
     for _ in range(cell.vacuoles):
-        taken -= 0.45 * _spot(cell, middle, (3, 6), rng)
+        taken -= 0.45 * _spot(cell, stage, middle, (3, 6), rng)
     return inside, azure * taken, eosin * taken
 
 
 def _chromatin(
-    cell: Morphology, middle: NDArray[np.float64], within: Field, rng: np.random.Generator
+    cell: Morphology,
+    stage: Stage,
+    middle: NDArray[np.float64],
+    within: Field,
+    rng: np.random.Generator,
 ) -> Field:
     """Return chromatin's relative density: clumps, pale gaps and nucleoli, grooves, a dense margin.
 
     `within` is pixels inside the nucleus.
     """
-    clumps = 0.75 * _noise(cell.clump, rng) + 0.45 * _noise(cell.clump / 2, rng)
+    clumps = 0.75 * stage.noise(cell.clump, rng) + 0.45 * stage.noise(cell.clump / 2, rng)
     gaps = np.logaddexp(0, 2 * clumps) / 2  # few pale gaps between many dark clumps
     margin = np.exp(-np.square((within - 9) / 9))
-    density = 1.08 - cell.contrast * gaps + 0.07 * margin + 0.06 * _noise(90, rng)
+    density = 1.10 - cell.contrast * gaps + 0.09 * margin + 0.08 * stage.noise(90, rng)
     for _ in range(cell.nucleoli):
-        density -= rng.uniform(0.08, 0.22) * _spot(cell, middle, (9, 17), rng)
+        density -= rng.uniform(0.10, 0.30) * _spot(cell, stage, middle, (9, 17), rng)
     for _ in range(cell.folds):
         # A groove is an arc: what lies near its start of a circle that passes through it.
         bend, start = rng.uniform(0.7, 1.6) * cell.radius, middle + cell.radius * _direction(rng)
-        off = _distance(start + bend * _direction(rng)) - bend
-        near = _soft(rng.uniform(0.4, 1.0) * cell.radius - _distance(start), 8)
-        density -= rng.uniform(0.06, 0.18) * near * np.exp(-np.square(off / 5))
+        off = stage.distance(start + bend * _direction(rng)) - bend
+        near = _soft(rng.uniform(0.4, 1.0) * cell.radius - stage.distance(start), 8)
+        density -= rng.uniform(0.08, 0.24) * near * np.exp(-np.square(off / 5))
     return density
 
 
 def _spot(
     cell: Morphology,
+    stage: Stage,
     middle: NDArray[np.float64],
     sizes: tuple[float, float],
     rng: np.random.Generator,
 ) -> Field:
     """Return a soft round spot, 0 to 1, somewhere in `cell`, of radius in `sizes` pixels."""
     place = middle + 0.7 * cell.radius * math.sqrt(rng.random()) * _direction(rng)
-    return np.exp(-np.square(np.square(_distance(place) / rng.uniform(*sizes))))
+    return np.exp(-np.square(np.square(stage.distance(place) / rng.uniform(*sizes))))
 
 
-def _segment(inside: Field, radius: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Return the segmenter's mask, bool (450, 450): the cell, but for leaks, bites and cuts."""
-    drawn = inside + 0.6 * _noise(12, rng) + 0.3 * _noise(5, rng)
+def _segment(
+    inside: Field, stage: Stage, radius: float, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Return the segmenter's mask, bool (side, side): the cell, but for leaks, bites and cuts."""
+    drawn = inside + 0.6 * stage.noise(12, rng) + 0.3 * stage.noise(5, rng)
     for _ in range(rng.poisson(0.6)):
-        near = np.exp(-np.square(_distance((radius + 4) * _direction(rng)) / (0.35 * radius)))
-        drawn += near * np.maximum(17 * _noise(28, rng) + 8 * _noise(12, rng), -12)
-    mask = _magnify(drawn, np.zeros(2)) > 0
+        near = np.exp(-np.square(stage.distance((radius + 4) * _direction(rng)) / (0.35 * radius)))
+        drawn += near * np.maximum(17 * stage.noise(28, rng) + 8 * stage.noise(12, rng), -12)
+    mask = stage.magnify(drawn, np.zeros(2)) > 0
     if rng.random() < CUT:
         mask = np.rot90(mask, int(rng.integers(4)))
-        mask[int(FRAME / 2 + radius * rng.uniform(0.75, 0.95)) :] = False
+        mask[int(stage.side / 2 + radius * rng.uniform(0.75, 0.95)) :] = False
     pieces, _ = ndimage.label(mask)
     return np.asarray(pieces == np.bincount(pieces.ravel())[1:].argmax() + 1)
 
 
 def _expose(
-    azure: Field, eosin: Field, inside: Field, subject: SubjectStyle, rng: np.random.Generator
+    azure: Field,
+    eosin: Field,
+    inside: Field,
+    stage: Stage,
+    subject: SubjectStyle,
+    rng: np.random.Generator,
 ) -> Iterator[Field]:
-    """Yield the red, green and blue grey levels, each float32 (450, 450), of light past the stain.
+    """Yield red, green and blue of the light past the stain: grey levels, float32 (side, side).
 
     The objective brings red and blue down a little apart (lateral chromatic aberration): that is
     why cells have a bluish and a reddish side.
     """
-    around = (1 - _soft(inside, 3)) * np.clip(1 + 0.25 * _noise(60, rng), 0, None)
+    around = (1 - _soft(inside, 3)) * np.clip(1 + 0.25 * stage.noise(60, rng), 0, None)
     fringe = rng.uniform(-0.8, 0.8, 2)
     for channel in range(3):
         density = AZURE[channel] * azure + EOSIN[channel] * eosin + RED_CELL[channel] * around
         passed = LIGHT[channel] * subject.light[channel] * np.exp(-density)
         blurred = ndimage.gaussian_filter(passed, subject.focus / PITCH, truncate=3)
         blurred += GRAIN * rng.standard_normal(blurred.shape, np.float32)
-        yield _magnify(blurred, (channel - 1) * fringe)
+        yield stage.magnify(blurred, (channel - 1) * fringe)

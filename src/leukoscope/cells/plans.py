@@ -60,13 +60,18 @@ def lab_plan(cells: pd.DataFrame, seed: int = 0, validation_copies: bool = False
     normal = cells["label"].to_numpy()[train] == 0
     # A random order of the seven real turns for each cell; the first ones are its copies.
     orders = random.permuted(np.tile(np.arange(1, TURNS), (len(train), 1)), axis=1)
-    parts = [
-        (train, np.zeros(len(train), dtype=np.int64)),
-        (train[normal], orders[normal, 0]),
-        (train, orders[:, 1]),
-        (train[normal], orders[normal, 2]),
-    ]
-    planned = _table(*map(np.concatenate, zip(*parts, strict=True)), "train")
+    planned = _table(
+        np.concatenate([train, train[normal], train, train[normal]]),
+        np.concatenate(
+            [
+                np.zeros(len(train), dtype=np.int64),
+                orders[normal, 0],
+                orders[:, 1],
+                orders[normal, 2],
+            ]
+        ),
+        "train",
+    )
     validation = np.flatnonzero(split == "validation")
     copies = _table(
         validation,

@@ -71,18 +71,17 @@ def preprocess(picture: Image.Image, settings: Preprocessing) -> NDArray[np.uint
     Where a window reaches past the border it is filled with black, which is what lies around a
     segmented cell. A picture without a cell is cut at its centre.
     """
-    if settings.window is not None:
-        left, upper, right, lower = cell_box(picture) or (0, 0, *picture.size)
-        side = settings.window
-        left, upper = (left + right - side) // 2, (upper + lower - side) // 2
-    else:
+    target = (settings.size, settings.size)
+    if settings.window is None:
         side = min(picture.size)
-        left, upper = (picture.width - side) // 2, (picture.height - side) // 2
-    square = picture.crop((left, upper, left + side, upper + side))
-    # For square windows, "short side to `size`, then centre crop" and "centre crop, then resize"
-    # are the same picture; cropping first decodes and filters fewer pixels.
-    resized = square.resize((settings.size, settings.size), Image.Resampling.BILINEAR)
-    return np.asarray(resized)
+        left, upper = (picture.width - side) / 2, (picture.height - side) / 2
+        # Resizing the centre square alone is the same picture as resizing the whole, then cropping.
+        square = (left, upper, left + side, upper + side)
+        return np.asarray(picture.resize(target, Image.Resampling.BILINEAR, square))
+    left, upper, right, lower = cell_box(picture) or (0, 0, *picture.size)
+    left, upper = (left + right - settings.window) // 2, (upper + lower - settings.window) // 2
+    window = picture.crop((left, upper, left + settings.window, upper + settings.window))
+    return np.asarray(window.resize(target, Image.Resampling.BILINEAR))
 
 
 def fitting_window(boxes: NDArray[np.int64], share: float = 0.99) -> int:
@@ -93,5 +92,5 @@ def fitting_window(boxes: NDArray[np.int64], share: float = 0.99) -> int:
         share: of the cells that must lie in the window whole, in (0, 1].
     """
     sides = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
-    side = int(np.quantile(sides, share, method="higher"))
+    side = int(np.quantile(sides, share, method="inverted_cdf"))
     return side + side % 2

@@ -108,14 +108,17 @@ def _official(cells: pd.DataFrame, seed: int) -> pd.Series:
 
 
 def _check(cells: pd.DataFrame, sides: pd.Series) -> None:
-    """Every split that is trained or chosen on must hold both classes."""
+    """Every split that is trained or chosen on must hold both classes, and no unknown label."""
     for name in SPLITS[:2]:
-        classes = set(cells.loc[sides.eq(name).fillna(False), "label"].dropna())
-        if classes != {0, 1}:
-            held = {frozenset(): "no cell", frozenset({0}): "normal cells only"}
-            what = held.get(frozenset(classes), "blasts only")
+        labels = cells.loc[sides.eq(name).fillna(False), "label"]
+        missing = int(labels.isna().sum())
+        if missing:
+            raise BadInputError(f"{missing:,} cells of the {name} split have no label")
+        counts = [int((labels == label).sum()) for label in (0, 1)]
+        if not all(counts):
             raise BadInputError(
-                f"the {name} split would hold {what}: there are too few cells or subjects to divide"
+                f"the {name} split would hold {counts[0]:,} normal cells and {counts[1]:,} blasts: "
+                "there are too few cells or subjects to divide"
             )
 
 

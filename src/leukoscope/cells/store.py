@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from leukoscope import __version__
 from leukoscope.cells import plans, splits
+from leukoscope.cells.phantom import is_phantom
 from leukoscope.cells.preprocess import (
     Crop,
     Preprocessing,
@@ -57,6 +58,8 @@ class StoreInfo(BaseModel):
     plan: plans.PlanName
     validation_copies: bool
     seed: int
+    phantom: bool = False
+    """Whether any cell is rendered, so that no figure says anything about patients."""
     mean: tuple[float, float, float]
     """Of the training cells' pixels by channel, in [0, 1]."""
     std: tuple[float, float, float]
@@ -95,8 +98,9 @@ class Store:
         size = info.preprocessing.size
         if pixels.shape != (info.cells, size, size, 3) or len(cells) != info.cells:
             raise BadInputError(
-                f"{folder}: store.json speaks of {info.cells:,} cells of {size} × {size}, but there "
-                f"are {len(cells):,} rows and pixels of shape {pixels.shape}; prepare it again"
+                f"{folder}: store.json speaks of {info.cells:,} cells of {size} × {size}, but "
+                f"there are {len(cells):,} rows and pixels of shape {pixels.shape}; "
+                "prepare it again"
             )
         return cls(folder, info, cells, pixels)
 
@@ -194,6 +198,7 @@ def prepare(
         plan=plan,
         validation_copies=validation_copies,
         seed=seed,
+        phantom=any(is_phantom(picture_folder) for picture_folder in {p.parent for p in paths}),
         mean=mean,
         std=std,
         digests={name: _sha256(folder / name) for name in written},

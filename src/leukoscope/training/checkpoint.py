@@ -61,7 +61,14 @@ class Checkpoint:
             return cls(**{**state, "progress": Progress(**state["progress"])})
         except FileNotFoundError as error:
             raise BadInputError(f"{path}: no such checkpoint") from error
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
+        except (
+            OSError,
+            RuntimeError,
+            pickle.UnpicklingError,
+            EOFError,
+            KeyError,
+            TypeError,
+        ) as error:
             raise BadInputError(f"{path}: not a whole checkpoint ({error})") from error
 
 

@@ -1,0 +1,1 @@
+"""Reporting: numbers become what people look at."""

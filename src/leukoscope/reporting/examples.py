@@ -1,0 +1,113 @@
+"""Example cells: which ones a report shows of a network's calls, and their pictures."""
+
+from base64 import b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from leukoscope.cells.manifest import CLASSES
+from leukoscope.cells.store import Store
+from leukoscope.evaluation.evaluate import THRESHOLD
+
+UNSURE = 0.2
+"""How far from the threshold a probability may lie to count as unsure."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One cell, ready to show.
+
+    Attributes:
+        id, subject: the manifest's; the subject may be unknown.
+        truth, call: class names.
+        probability: of blast, in [0, 1].
+        picture: PNG as a data URI, the very pixels the network saw.
+    """
+
+    id: str
+    subject: str | None
+    truth: str
+    call: str
+    probability: float
+    picture: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells of one kind: how many there are, and the first few."""
+
+    title: str
+    cells: int
+    examples: list[Example]
+
+
+def groups(predictions: pd.DataFrame, store: Store, most: int = 6) -> list[Group]:
+    """Return right, wrong and unsure calls, at most `most` examples of each kind.
+
+    Args:
+        predictions: as `leukoscope.evaluation.evaluate.evaluate` writes them.
+        store: holds their pixels.
+        most: examples in a group; fewer, or none, where there are no more.
+    """
+    row_of = pd.Series(range(len(store.cells)), index=store.cells["id"])
+    return [
+        Group(
+            title,
+            len(cells),
+            [
+                Example(
+                    id=cell.id,
+                    subject=None if pd.isna(cell.subject) else cell.subject,
+                    truth=CLASSES[cell.label],
+                    call=CLASSES[cell.call],
+                    probability=cell.probability,
+                    picture=data_uri(png(store.pixels[row_of[cell.id]]), "image/png"),
+                )
+                for cell in _rows(cells.head(most))
+            ],
+        )
+        for title, cells in kinds(predictions).items()
+    ]
+
+
+def kinds(predictions: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Divide labelled `predictions` into right, wrong and unsure ones, the most telling first.
+
+    Right and wrong calls begin with the surest, unsure ones with the nearest to the threshold;
+    equal ones stand in the order of their ids, so the choice never varies. An unsure call is right
+    or wrong as well.
+    """
+    cells = predictions.dropna(subset=["label"]).astype({"label": int, "call": int})
+    cells["distance"] = (cells["probability"] - THRESHOLD).abs()
+    surest = cells.sort_values(["distance", "id"], ascending=[False, True])
+    nearest = cells.sort_values(["distance", "id"])
+    found = {}
+    for truth, call in ((0, 0), (1, 1), (0, 1), (1, 0)):
+        word = "Right" if truth == call else "Wrong"
+        chosen = (surest["label"] == truth) & (surest["call"] == call)
+        found[f"{word}: {CLASSES[truth]}, called {CLASSES[call]}"] = surest[chosen]
+    low, high = THRESHOLD - UNSURE, THRESHOLD + UNSURE
+    title = f"Unsure: probability of blast from {low:.1f} to {high:.1f}"
+    found[title] = nearest[nearest["distance"] <= UNSURE]
+    return found
+
+
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """Return (H, W, 3) `pixels` as a PNG file."""
+    with BytesIO() as file:
+        Image.fromarray(pixels).save(file, format="PNG", optimize=True)
+        return file.getvalue()
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """Return `content` as a ``data:`` address of the media type `kind`."""
+    return f"data:{kind};base64,{b64encode(content).decode('ascii')}"
+
+
+def _rows(cells: pd.DataFrame) -> Iterable[pd.Series]:
+    return (cell for _, cell in cells.iterrows())

@@ -1,0 +1,215 @@
+"""Figures: tables go in, matplotlib figures come out."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+
+from leukoscope.cells.manifest import CLASSES
+from leukoscope.cells.splits import SPLITS
+from leukoscope.errors import BadInputError
+from leukoscope.evaluation.evaluate import Metrics
+from leukoscope.reporting.style import (
+    DASHES,
+    INK,
+    MODEL_COLOURS,
+    MODEL_MARKERS,
+    RULE,
+    SPLIT_COLOURS,
+    SPLIT_NAMES,
+    STYLE,
+)
+
+DECADES = 10.0 ** np.arange(-5, 8)
+NICE = np.outer(DECADES, (1, 2, 5)).ravel()
+"""Where the logarithmic axis of a loss begins, ends and, if it is short, has its ticks."""
+
+
+def accuracy_by_epoch(
+    histories: Mapping[str, pd.DataFrame], kept: Mapping[str, int], pictures: Mapping[str, int]
+) -> Figure:
+    """Draw training and validation accuracy, all networks in one figure, on one scale.
+
+    Args:
+        histories: by network, with columns epoch (from 1), train_accuracy, validation_accuracy.
+        kept: by network, the epoch whose weights are kept; ringed in the validation panel.
+        pictures: by split, how many an epoch's accuracy is taken over.
+    """
+    splits = ("train", "validation")
+    columns = [f"{split}_accuracy" for split in splits]
+    lowest = min(history[columns].min().min() for history in histories.values())
+    with mpl.rc_context(STYLE):
+        # Room between the panels for the names at the ends of the left one's lines.
+        figure = Figure(figsize=(10.4, 4.2), layout=ConstrainedLayoutEngine(wspace=0.06))
+        panels = figure.subplots(1, 2, sharey=True)
+        for panel, split, column in zip(panels, splits, columns, strict=True):
+            for i, (name, history) in enumerate(histories.items()):
+                panel.plot(
+                    history["epoch"],
+                    history[column],
+                    label=name,
+                    color=MODEL_COLOURS[i % len(MODEL_COLOURS)],
+                    marker=MODEL_MARKERS[i % len(MODEL_MARKERS)],
+                    markevery=_sparse(history),
+                    linestyle=DASHES[split],
+                    clip_on=False,
+                )
+            panel.set_title(f"{SPLIT_NAMES[split].capitalize()} ({pictures[split]:,} pictures)")
+            panel.set_ylim(min(np.floor(lowest * 10) / 10, 0.9), 1)
+            _epoch_axis(panel, histories.values())
+        panels[0].set_ylabel("Accuracy")
+        for i, (name, history) in enumerate(histories.items()):
+            panels[1].plot(
+                kept[name],
+                history.set_index("epoch").loc[kept[name], "validation_accuracy"],
+                label=f"{name}, kept",
+                color=MODEL_COLOURS[i % len(MODEL_COLOURS)],
+                marker="o",
+                markersize=10,
+                markerfacecolor="none",
+                clip_on=False,
+            )
+        for panel in panels:
+            _label_ends(panel, list(histories))
+    return figure
+
+
+def loss_by_epoch(
+    name: str,
+    history: pd.DataFrame,
+    kept: int,
+    pictures: Mapping[str, int],
+    limits: tuple[float, float],
+) -> Figure:
+    """Draw one network's mean cross-entropy by epoch on every split that was watched.
+
+    Args:
+        name: of the network.
+        history: with columns epoch (from 1) and <split>_loss.
+        kept: the epoch whose weights are kept.
+        pictures: by split, how many an epoch's loss is taken over.
+        limits: of the logarithmic axis, from `loss_limits`: the same for networks to be compared.
+    """
+    watched = [split for split in SPLITS if f"{split}_loss" in history]
+    counts = " / ".join(f"{pictures[split]:,}" for split in watched)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.8, 3.1), layout="constrained")
+        axes = figure.subplots()
+        for split in watched:
+            axes.plot(
+                history["epoch"],
+                history[f"{split}_loss"],
+                label=SPLIT_NAMES[split],
+                color=SPLIT_COLOURS[split],
+                linestyle=DASHES[split],
+                marker="o" if len(history) == 1 else None,
+            )
+        axes.set_yscale("log")
+        axes.set_ylim(*limits)
+        ticks = NICE if limits[1] / limits[0] <= 1000 else DECADES
+        axes.yaxis.set_major_locator(FixedLocator(ticks.tolist()))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter("{x:,g}")
+        axes.set_ylabel("Loss (cross-entropy, nats)")
+        axes.set_title(f"{name} ({counts} pictures)")
+        _epoch_axis(axes, [history])
+        _label_ends(axes, [SPLIT_NAMES[split] for split in watched])
+        axes.axvline(kept, color=RULE, linewidth=5, zorder=0, label="epoch kept")
+    return figure
+
+
+def loss_limits(histories: Iterable[pd.DataFrame]) -> tuple[float, float]:
+    """Return bounds, each 1, 2 or 5 times a power of ten, that hold the losses of `histories`."""
+    losses = np.concatenate(
+        [history.filter(like="_loss").to_numpy().ravel() for history in histories]
+    )
+    losses = losses[np.isfinite(losses)]
+    below, above = NICE[losses.min() >= NICE], NICE[losses.max() <= NICE]
+    return float(below.max(initial=NICE[0])), float(above.min(initial=NICE[-1]))
+
+
+def confusion(name: str, metrics: Metrics) -> Figure:
+    """Draw a confusion matrix: rows are true classes, columns predicted ones.
+
+    Each cell shows its count and its share of the row, which is also its shade.
+
+    Raises:
+        BadInputError: the split has no labels.
+    """
+    if metrics.confusion is None:
+        raise BadInputError(
+            f"{name}: its {metrics.split} split has no labels to compare calls with"
+        )
+    counts = np.array(metrics.confusion)
+    totals = counts.sum(axis=1)
+    shares = counts / np.maximum(totals, 1)[:, None]
+    classes = list(CLASSES.values())
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(3.4, 3.1), layout="constrained")
+        axes = figure.subplots()
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for row, column in np.ndindex(counts.shape):
+            # A class without cells has no shares.
+            share = f"{shares[row, column]:.1%}" if totals[row] else "–"
+            colour = "white" if shares[row, column] > 0.5 else INK
+            at: dict[str, Any] = {"ha": "center", "color": colour}
+            axes.text(column, row, share, va="bottom", fontsize=13, fontweight="bold", **at)
+            axes.text(column, row + 0.06, f"{counts[row, column]:,}", va="top", **at)
+        axes.set_xticks(range(len(classes)), classes)
+        named = [f"{name}\nn = {n:,}" for name, n in zip(classes, totals, strict=True)]
+        axes.set_yticks(range(len(classes)), named)
+        axes.set_xlabel("Predicted class (columns)")
+        axes.set_ylabel("True class (rows)")
+        axes.set_title(f"{name} on {metrics.split} (n = {metrics.cells:,})")
+        axes.tick_params(length=0, colors=INK)
+        axes.spines[:].set_visible(False)
+        axes.axhline(0.5, color="white", linewidth=2)
+        axes.axvline(0.5, color="white", linewidth=2)
+    return figure
+
+
+def _sparse(history: pd.DataFrame) -> int:
+    return max(1, len(history) // 10)
+
+
+def _epoch_axis(axes: Axes, histories: Iterable[pd.DataFrame]) -> None:
+    last = max(history["epoch"].max() for history in histories)
+    margin = max(0.02 * (last - 1), 0.1)
+    axes.set_xlim(1 - margin, last + margin)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlabel("Epoch")
+
+
+def _label_ends(axes: Axes, names: list[str]) -> None:
+    """Write each of the lines called `names` beside its last point, moved apart where they meet."""
+    lines = {str(line.get_label()): line for line in axes.lines}
+    ends = np.array([np.asarray(lines[name].get_xydata(), dtype=float)[-1] for name in names])
+    to_axes = axes.transData + axes.transAxes.inverted()
+    heights = to_axes.transform(ends)[:, 1]
+    gap = 15 / axes.bbox.height  # a line of text, in pixels
+    order = np.argsort(heights)
+    levels = np.arange(len(names)) * gap
+    # Sorted heights that rise by at least `gap`; those pushed past the top come down together.
+    placed = np.maximum.accumulate(heights[order] - levels) + levels
+    placed = np.minimum(placed, 1 - gap * np.arange(len(names))[::-1])
+    for i, height in zip(order, placed, strict=True):
+        axes.annotate(
+            names[i],
+            xy=ends[i],
+            xytext=(1.04, height),
+            textcoords="axes fraction",
+            va="center",
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "relpos": (0, 0.5),
+                "color": lines[names[i]].get_color(),
+                "linewidth": 0.8,
+            },
+        )

@@ -1,0 +1,111 @@
+"""The store: what goes in comes out, row by row; what is wrong is said."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from leukoscope.cells.preprocess import preprocess, read_picture
+from leukoscope.cells.store import Store, describe, export_images, prepare
+from leukoscope.errors import BadInputError
+
+
+def test_row_i_describes_pixel_block_i(store: Store, cells: pd.DataFrame) -> None:
+    assert store.pixels.shape == (72, 32, 32, 3)
+    assert store.cells["id"].tolist() == cells["id"].tolist()
+    for row in (0, 17, 71):
+        expected = preprocess(read_picture(Path(cells["path"][row])), store.info.preprocessing)
+        assert np.array_equal(store.pixels[row], expected)
+
+
+def test_moments_are_those_of_the_training_pixels(store: Store) -> None:
+    pixels = store.pixels[store.rows("train")].reshape(-1, 3) / 255
+    assert store.info.mean == pytest.approx(pixels.mean(0))
+    assert store.info.std == pytest.approx(pixels.std(0))
+
+
+def test_at_least_99_percent_are_whole_and_the_rest_is_reported(store: Store) -> None:
+    assert store.cells["whole"].mean() >= 0.99
+    assert f"{(~store.cells['whole']).sum()} cells are larger" in describe(store)
+
+
+def test_the_same_call_makes_the_same_store(cells: pd.DataFrame, tmp_path: Path) -> None:
+    first, second = (prepare(cells, tmp_path / name, size=32, plan="lab") for name in "ab")
+    assert first.digest == second.digest
+    assert set(first.info.digests) == {"pixels.npy", "cells.parquet", "plan.parquet"}
+
+
+def test_lab_plan_is_trained_on(cells: pd.DataFrame, tmp_path: Path) -> None:
+    made = prepare(cells, tmp_path / "store", size=32, split="lab", plan="lab")
+    rows, turns = made.training_plan()
+    train = made.cells[made.cells["split"] == "train"]
+    assert len(rows) == 2 * (len(train) + (train["label"] == 0).sum())
+    assert turns is not None
+    assert "say little about new patients" in describe(made)
+
+
+def test_export_writes_each_planned_picture(cells: pd.DataFrame, tmp_path: Path) -> None:
+    made = prepare(cells, tmp_path / "store", size=32, plan="lab")
+    written = export_images(made, tmp_path / "png")
+    files = list((tmp_path / "png").rglob("*.png"))
+    copies = (made.cells["split"] == "validation").sum()
+    others = made.cells["split"].isin(["validation", "test"]).sum()
+    assert len(files) == written == len(made.training_plan()[0]) + copies + others
+    turned = next(path for path in files if path.stem.endswith("-flip-r90"))
+    row = int(turned.name[:6])
+    expected = Image.fromarray(made.pixels[row]).rotate(90)
+    expected = expected.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    assert np.array_equal(np.asarray(Image.open(turned)), np.asarray(expected))
+
+
+def test_every_unreadable_picture_is_listed_and_no_store_is_left(
+    cells: pd.DataFrame, tmp_path: Path
+) -> None:
+    broken = cells.copy()
+    for row in (3, 40):
+        broken.loc[row, "path"] = str(tmp_path / f"gone-{row}.bmp")
+    with pytest.raises(BadInputError, match=r"(?s)2 pictures.*row 4: .*gone-3.*row 41: .*gone-40"):
+        prepare(broken, tmp_path / "store", size=32)
+    with pytest.raises(BadInputError, match="is no store"):
+        Store.open(tmp_path / "store")
+
+
+def test_a_store_is_never_overwritten(store: Store, cells: pd.DataFrame) -> None:
+    with pytest.raises(BadInputError, match="already holds a store"):
+        prepare(cells, store.folder, size=32)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"size": 100}, "multiple of 32"), ({"validation_copies": True}, "belong to --plan lab")],
+)
+def test_options_that_make_no_sense(cells, tmp_path: Path, options, message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        prepare(cells, tmp_path / "store", **options)
+
+
+def test_a_damaged_store_is_refused(cells: pd.DataFrame, tmp_path: Path) -> None:
+    made = prepare(cells, tmp_path / "store", size=32)
+    info = json.loads((made.folder / "store.json").read_text())
+    (made.folder / "store.json").write_text(json.dumps({**info, "cells": 71}))
+    with pytest.raises(BadInputError, match="71 cells"):
+        Store.open(made.folder)
+    (made.folder / "pixels.npy").unlink()
+    with pytest.raises(BadInputError, match=r"pixels\.npy is missing"):
+        Store.open(made.folder)
+
+
+def test_phantom_cells_mark_their_store(cells: pd.DataFrame, tmp_path: Path, store: Store) -> None:
+    assert not store.info.phantom
+    tree = tmp_path / "tree"
+    (tree / "deep").mkdir(parents=True)
+    (tree / "PHANTOM.txt").touch()
+    moved = cells.copy()
+    for row, path in enumerate(cells["path"]):
+        target = tree / "deep" / Path(path).name
+        target.write_bytes(Path(path).read_bytes())
+        moved.loc[row, "path"] = str(target)
+    assert prepare(moved, tmp_path / "store", size=32).info.phantom

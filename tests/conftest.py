@@ -1,0 +1,55 @@
+"""What several rooms' tests share: real cells where there are any, a small store, a short run."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image, ImageDraw
+
+from leukoscope.cells import manifest
+from leukoscope.cells.sources import read_sources
+from leukoscope.cells.store import Store, prepare
+
+
+@pytest.fixture(scope="session")
+def cnmc() -> Path:
+    """Real cells of C-NMC 2019, in any layout, where `LEUKOSCOPE_CNMC` says."""
+    folder = os.environ.get("LEUKOSCOPE_CNMC")
+    if not folder:
+        pytest.skip("LEUKOSCOPE_CNMC names no folder of real C-NMC 2019 cells")
+    return Path(folder)
+
+
+def draw_cell(path: Path, label: int, seed: int) -> None:
+    """Draw a disc on black: blasts larger, an off-centre nucleus so that every turn differs."""
+    random = np.random.default_rng(seed)
+    radius = 30 + 10 * label + int(random.integers(0, 5))
+    x, y = (75 + random.integers(-20, 20, 2)).tolist()
+    picture = Image.new("RGB", (150, 150))
+    draw = ImageDraw.Draw(picture)
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(140, 90, 150))
+    draw.ellipse((x - radius // 2, y - radius // 2, x + radius // 4, y), fill=(80, 30, 110))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path)
+
+
+@pytest.fixture(scope="session")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """A manifest of 72 drawn cells, 6 subjects a class, 6 cells each."""
+    folder = tmp_path_factory.mktemp("drawn")
+    for label, kind in ((0, "hem"), (1, "all")):
+        for subject in range(1, 7):
+            for cell in range(1, 7):
+                name = f"UID_{'' if label else 'H'}{subject}_1_{cell}_{kind}.bmp"
+                draw_cell(folder / name, label, seed=100 * subject + cell)
+    reading = read_sources([folder])
+    manifest.write(reading.cells, folder / "cells.csv")
+    return manifest.read(folder / "cells.csv")
+
+
+@pytest.fixture(scope="session")
+def store(cells: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store of `cells` at 32 pixels, split by subject, turned anew each epoch."""
+    return prepare(cells, tmp_path_factory.mktemp("store") / "store", size=32)

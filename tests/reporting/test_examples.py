@@ -1,0 +1,50 @@
+"""Which cells are shown as right, wrong and unsure."""
+
+import pandas as pd
+
+from leukoscope.reporting.examples import kinds
+
+
+def predictions_of(*cells: tuple[str, int | None, float]) -> pd.DataFrame:
+    table = pd.DataFrame(cells, columns=["id", "label", "probability"])
+    table["label"] = table["label"].astype("Int64")
+    table["call"] = (table["probability"] >= 0.5).astype("Int64")
+    return table.assign(subject=pd.NA)
+
+
+def ids(found: dict[str, pd.DataFrame]) -> dict[str, list[str]]:
+    return {title: cells["id"].tolist() for title, cells in found.items()}
+
+
+def test_right_and_wrong_begin_with_the_surest_and_unsure_with_the_nearest_to_the_threshold() -> (
+    None
+):
+    predictions = predictions_of(
+        ("a", 0, 0.10),
+        ("b", 0, 0.02),
+        ("c", 0, 0.55),
+        ("d", 0, 0.90),
+        ("e", 1, 0.99),
+        ("f", 1, 0.60),
+        ("g", 1, 0.45),
+        ("h", 1, 0.01),
+    )
+    assert ids(kinds(predictions)) == {
+        "Right: normal, called normal": ["b", "a"],
+        "Right: blast, called blast": ["e", "f"],
+        "Wrong: normal, called blast": ["d", "c"],
+        "Wrong: blast, called normal": ["h", "g"],
+        "Unsure: probability of blast from 0.3 to 0.7": ["c", "g", "f"],
+    }
+
+
+def test_equally_sure_cells_stand_by_id_whatever_their_order() -> None:
+    cells = [("c", 1, 0.75), ("a", 1, 0.75), ("b", 1, 0.75)]
+    for order in (cells, cells[::-1]):
+        right = ids(kinds(predictions_of(*order)))["Right: blast, called blast"]
+        assert right == ["a", "b", "c"]
+
+
+def test_cells_without_a_label_are_neither_right_nor_wrong() -> None:
+    found = kinds(predictions_of(("a", None, 0.5), ("b", 1, 0.9)))
+    assert [len(cells) for cells in found.values()] == [0, 1, 0, 0, 0]

@@ -1,0 +1,168 @@
+"""The report: whole in one file, complete, honest about its data, and safe to open."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from leukoscope.cells.store import Store
+from leukoscope.errors import BadInputError
+from leukoscope.evaluation.evaluate import predictions_of
+from leukoscope.reporting.report import Settings, write_report
+from leukoscope.studies import architectures
+
+
+class Page(HTMLParser):
+    """A page's elements, and its text without the style sheet."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(source)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.elements and self.elements[-1][0] != "style":
+            self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def page_of(folder: Path) -> Page:
+    target = folder / "report.html"
+    assert write_report(folder, target) == target
+    return Page(target.read_text(encoding="utf-8"))
+
+
+def change_store(folder: Path, cells: pd.DataFrame | None = None, **info: Any) -> None:
+    """Give the runs in `folder` a store of their own, like theirs but for `cells` and `info`."""
+    runs = architectures.runs_of(folder)
+    place = shutil.copytree(runs[0].config.store, folder.parent / "store")
+    if cells is not None:
+        cells.to_parquet(place / "cells.parquet", index=False)
+    description = json.loads((place / "store.json").read_text(encoding="utf-8"))
+    (place / "store.json").write_text(json.dumps({**description, **info}), encoding="utf-8")
+    digest = Store.open(place).digest
+    for run in runs:
+        config = run.config.model_dump(mode="json")
+        config |= {"store": str(place), "store_digest": digest}
+        (run.folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+
+def test_every_section_is_there_and_linked(comparison: Path) -> None:
+    page = page_of(comparison)
+    sections = [heading["id"] for heading in page.all("h2")]
+    assert sections == [
+        "results",
+        "accuracy",
+        "loss",
+        "confusion",
+        "data",
+        "preprocessing",
+        "recipe",
+        "environment",
+        "examples",
+    ]
+    links = [link["href"] for link in page.all("a")]
+    assert links == [f"#{section}" for section in sections]
+    for told in (
+        "Research use only",
+        "not a medical device",
+        "11,177,538",
+        "batch size 8",
+        "lightning-fabric",
+        "No subject name stands on two sides",
+        f"leukoscope report {comparison}",
+    ):
+        assert told in page.text
+    assert "phantom" not in page.text.lower()
+
+
+def test_nothing_is_asked_from_outside_and_nothing_runs(comparison: Path) -> None:
+    page = page_of(comparison)
+    assert not page.all("script")
+    for tag, attributes in page.elements:
+        assert not any(name.startswith("on") for name in attributes), tag
+        for name in ("src", "href"):
+            address = attributes.get(name)
+            assert address is None or address.startswith(("#", "data:")), address
+    source = (comparison / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"@import|url\(", source)
+
+
+def test_every_picture_is_whole_and_described(comparison: Path) -> None:
+    pictures = page_of(comparison).all("img")
+    kinds = {str(picture["src"]).partition(";")[0] for picture in pictures}
+    assert kinds == {"data:image/svg+xml", "data:image/png"}
+    assert all(len(str(picture["alt"])) > 20 for picture in pictures)
+
+
+def test_names_are_shown_as_text(comparison: Path) -> None:
+    page = page_of(comparison)
+    hostile = "<img src=x onerror=alert(1)>"
+    assert f"drawn:0{hostile}" in page.text
+    assert not any(picture.get("src") == "x" for picture in page.all("img"))
+    assert hostile not in (comparison / "report.html").read_text(encoding="utf-8")
+
+
+def test_phantom_cells_are_called_so(comparison: Path) -> None:
+    change_store(comparison, phantom=True)
+    assert "accuracy below means nothing clinically" in page_of(comparison).text
+
+
+def test_subjects_on_two_sides_are_warned_of(comparison: Path) -> None:
+    store = architectures.runs_of(comparison)[0].open_store()
+    cells = store.cells.copy()
+    moved = store.rows("train")[0]
+    cells.loc[moved, "split"] = "validation"
+    change_store(comparison, cells, split="lab")
+    text = page_of(comparison).text
+    assert "1 of 12 subjects stand on more than one side" in text
+    assert "No subject name stands" not in text
+
+
+def test_kinds_without_cells_are_told_as_none(comparison: Path) -> None:
+    for run in architectures.runs_of(comparison):
+        predictions = predictions_of(run, "test")
+        predictions["call"] = predictions["label"]
+        predictions["probability"] = predictions["label"].astype(float)
+        predictions.to_parquet(run.folder / "predictions-test.parquet", index=False)
+    text = page_of(comparison).text
+    assert text.count("called blast 0 cells none") == 2
+    assert text.count("from 0.3 to 0.7 0 cells none") == 2
+
+
+def test_different_recipes_are_told_apart(comparison: Path) -> None:
+    path = comparison / "twin" / "config.yaml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config["recipe"]["momentum"] = 0.9
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    text = page_of(comparison).text
+    assert "not trained under one recipe" in text
+    assert "momentum 0.0 0.9" in text
+
+
+def test_settings_alike_share_a_column() -> None:
+    settings = Settings.of({"a": {"x": 1, "y": None}, "b": {"x": 2}, "c": {"x": 1, "y": None}})
+    assert settings.headings == ["a, c", "b"]
+    assert settings.rows == {"x": ["1", "2"], "y": ["none", "–"]}
+
+
+def test_runs_of_different_stores_are_refused(comparison: Path) -> None:
+    path = comparison / "twin" / "config.yaml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump({**config, "store_digest": "another"}), encoding="utf-8")
+    with pytest.raises(BadInputError, match="different stores"):
+        write_report(comparison, comparison / "report.html")
+    assert not (comparison / "report.html").exists()

@@ -1,0 +1,242 @@
+"""The trainer: repeats bit for bit, resumes from anywhere, says when it fails."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+
+from leukoscope import models
+from leukoscope.cells.loader import TrainingLoader, network_input
+from leukoscope.cells.store import Store
+from leukoscope.errors import BadInputError
+from leukoscope.training import trainer
+from leukoscope.training.checkpoint import Checkpoint
+from leukoscope.training.run import Run, RunConfig
+from leukoscope.training.trainer import Diverged, Interrupted, train
+
+SETTINGS = ["batch_size=8", "epochs=3", "learning_rate=0.01", "momentum=0.9"]
+MACHINE_COLUMNS = ["images_per_second", "seconds"]
+
+NewRun = Callable[..., Run]
+
+
+@pytest.fixture
+def new_run(store: Store, tmp_path: Path) -> NewRun:
+    def create(name: str = "run", overrides: list[str] = SETTINGS, **options: Any) -> Run:
+        config = RunConfig.plan(
+            store.folder, "resnet18", "lab", overrides, threads=1, device="cpu", **options
+        )
+        return Run.create(tmp_path / name, config)
+
+    return create
+
+
+@pytest.fixture(scope="module")
+def whole(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run that was never interrupted."""
+    config = RunConfig.plan(
+        store.folder, "resnet18", "lab", SETTINGS, threads=1, device="cpu", watch_test=True
+    )
+    run = Run.create(tmp_path_factory.mktemp("whole") / "run", config)
+    train(run)
+    return run
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return Checkpoint.load(run.checkpoint("last")).model
+
+
+def assert_same(first: Run, second: Run) -> None:
+    ours, theirs = weights(first), weights(second)
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    pd.testing.assert_frame_equal(
+        first.history.drop(columns=MACHINE_COLUMNS), second.history.drop(columns=MACHINE_COLUMNS)
+    )
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
+    """Send this process the signal of Ctrl-C at the end of batch number `batches`."""
+    seen = 0
+    advance = trainer.Bar.advance
+
+    def counting(bar: trainer.Bar, by: int = 1) -> None:
+        nonlocal seen
+        advance(bar, by)
+        seen += 1
+        if seen == batches:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(trainer.Bar, "advance", counting)
+
+
+def test_first_epoch_is_plain_sgd(store: Store, new_run: NewRun) -> None:
+    # Double precision and no small last batch: at 32 pixels the last stage's batch norm sees one
+    # value a cell, and amplifies the rounding of a few cells to a per cent.
+    run = new_run(overrides=[*SETTINGS, "epochs=1", "batch_size=12"], precision="64-true")
+    train(run)
+
+    # The same epoch, written out with nothing but torch.
+    torch.manual_seed(0)
+    model = models.create("resnet18").double()
+    velocity = [torch.zeros_like(weight) for weight in model.parameters()]
+    losses, correct, cells = [], 0, 0
+    for batch in TrainingLoader(store, 12, seed=0).epoch(0):
+        mean, std = torch.tensor(store.info.mean), torch.tensor(store.info.std)
+        logits = model(network_input(batch, mean, std).double())
+        loss = F.cross_entropy(logits, batch.labels)
+        gradients = torch.autograd.grad(loss, list(model.parameters()))
+        with torch.no_grad():
+            for weight, speed, gradient in zip(
+                model.parameters(), velocity, gradients, strict=True
+            ):
+                speed.mul_(0.9).add_(gradient)
+                weight.sub_(0.01 * speed)
+        losses.append(loss.item() * len(batch.labels))
+        correct += (logits.argmax(1) == batch.labels).sum().item()
+        cells += len(batch.labels)
+
+    row = run.history.iloc[0]
+    assert row["train_loss"] == pytest.approx(sum(losses) / cells, rel=1e-5)
+    assert row["train_accuracy"] == pytest.approx(correct / cells)
+    for key, weight in model.named_parameters():
+        torch.testing.assert_close(weights(run)[key], weight.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_history_has_a_row_an_epoch(whole: Run) -> None:
+    history = whole.history
+    assert history["epoch"].tolist() == [1, 2, 3]
+    assert (history["learning_rate"] == 0.01).all()
+    for split in ("train", "validation", "test"):
+        assert history[f"{split}_accuracy"].between(0, 1).all()
+        assert np.isfinite(history[f"{split}_loss"]).all()
+    assert whole.finished
+
+
+def test_validation_figures_are_those_of_the_saved_weights(whole: Run, store: Store) -> None:
+    model, rows = whole.load_model("last"), store.rows("validation")
+    pixels = (store.pixels[rows] / 255 - store.info.mean) / store.info.std
+    with torch.no_grad():
+        logits = model(torch.tensor(pixels.transpose(0, 3, 1, 2), dtype=torch.float32))
+    labels = torch.tensor(store.labels[rows])
+    last = whole.history.iloc[-1]
+    assert last["validation_loss"] == pytest.approx(
+        F.cross_entropy(logits, labels).item(), rel=1e-4
+    )
+    assert last["validation_accuracy"] == (logits.argmax(1) == labels).float().mean().item()
+
+
+def test_best_is_chosen_on_validation(whole: Run) -> None:
+    best = Checkpoint.load(whole.checkpoint("best")).progress
+    history = whole.history.sort_values(
+        ["validation_accuracy", "validation_loss", "epoch"], ascending=[False, True, True]
+    )
+    assert best.epoch == history["epoch"].iloc[0]
+
+
+def test_a_run_repeats_bit_for_bit(whole: Run, new_run: NewRun) -> None:
+    again = new_run(watch_test=True)
+    train(again)
+    assert_same(whole, again)
+
+
+def test_another_seed_is_another_run(whole: Run, new_run: NewRun) -> None:
+    other = new_run(seed=1, overrides=[*SETTINGS, "epochs=1"])
+    train(other)
+    assert not torch.equal(weights(whole)["fc.weight"], weights(other)["fc.weight"])
+
+
+@pytest.mark.parametrize("batches", [1, 4, 6, 11])
+def test_interrupted_and_resumed_equals_uninterrupted(
+    whole: Run, new_run: NewRun, monkeypatch: pytest.MonkeyPatch, batches: int
+) -> None:
+    run = new_run(watch_test=True)
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        stop_after(patch, batches)
+        with pytest.raises(Interrupted, match=rf"train --resume .*{run.folder.name}"):
+            train(run)
+    assert signal.getsignal(signal.SIGINT) is before
+    train(Run.open(run.folder), resume=run.checkpoint("last"))
+    assert_same(whole, run)
+
+
+def test_resumed_from_its_best_epoch_equals_uninterrupted(whole: Run, new_run: NewRun) -> None:
+    run = new_run(watch_test=True)
+    train(run)
+    train(run, resume=run.checkpoint("best"))
+    assert_same(whole, run)
+
+
+def test_resuming_a_finished_run_changes_nothing(whole: Run) -> None:
+    before = weights(whole)
+    train(whole, resume=whole.checkpoint("last"))
+    assert all(torch.equal(before[key], value) for key, value in weights(whole).items())
+
+
+def test_training_needs_no_main_thread(whole: Run, new_run: NewRun) -> None:
+    run = new_run(watch_test=True)
+    thread = threading.Thread(target=train, args=(run,))
+    thread.start()
+    thread.join()
+    assert_same(whole, run)
+
+
+def test_a_loss_that_is_no_number_stops_with_its_batch(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run()
+    calls = 0
+    cross_entropy = F.cross_entropy
+
+    def poisoned(logits: torch.Tensor, labels: torch.Tensor, **options: Any) -> torch.Tensor:
+        nonlocal calls
+        calls += "reduction" not in options
+        return cross_entropy(logits, labels, **options) * (torch.nan if calls == 8 else 1)
+
+    monkeypatch.setattr(trainer.F, "cross_entropy", poisoned)
+    with pytest.raises(Diverged, match="batch 3 of epoch 2 is nan"):
+        train(run)
+    assert Checkpoint.load(run.checkpoint("last")).progress.epoch == 1
+    assert all(torch.isfinite(value).all() for value in weights(run).values())
+
+
+def test_a_run_folder_is_never_overwritten(whole: Run) -> None:
+    with pytest.raises(BadInputError, match="already holds a run"):
+        Run.create(whole.folder, whole.config)
+
+
+def test_another_store_in_its_place_is_noticed(new_run: NewRun) -> None:
+    run = new_run()
+    changed = Run(run.folder, run.config.model_copy(update={"store_digest": "0" * 64}))
+    with pytest.raises(BadInputError, match="prepared anew"):
+        train(changed)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "text", "missing"])
+def test_a_damaged_checkpoint_is_refused(whole: Run, tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "last.ckpt"
+    if damage == "truncated":
+        path.write_bytes(whole.checkpoint("last").read_bytes()[:10_000])
+    elif damage == "text":
+        path.write_text("weights")
+    with pytest.raises(BadInputError, match=r"last\.ckpt"):
+        Checkpoint.load(path)
+
+
+def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
+    class Attack:
+        def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+            return os.mkdir, (str(tmp_path / "owned"),)
+
+    torch.save({"progress": Attack()}, tmp_path / "evil.ckpt")
+    with pytest.raises(BadInputError, match="not a whole checkpoint"):
+        Checkpoint.load(tmp_path / "evil.ckpt")
+    assert not (tmp_path / "owned").exists()
