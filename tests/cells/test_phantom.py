@@ -66,8 +66,8 @@ def test_pictures_are_24_bit_bmp_of_one_cell_on_black(tree: Path) -> None:
 def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(phantom, "CHUNK", 7)
-    monkeypatch.setattr(phantom.os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(phantom, "CHUNK", 20)
+    monkeypatch.setattr(phantom.os, "cpu_count", lambda: 2)
     write_phantoms(tmp_path, SUBJECTS, CELLS, seed=3)
     assert digests(tmp_path) == digests(tree)
 
@@ -104,9 +104,9 @@ def test_the_plan_has_cnmc_s_proportions() -> None:
 
 @pytest.fixture(scope="module")
 def crowd() -> tuple[NDArray[np.int_], NDArray[np.int_], NDArray[np.float64], NDArray[np.float64]]:
-    """Return label, subject, area and mean colour of 150 cells of each class, 10 a subject."""
+    """Return label, subject, area and mean colour of 100 cells of each class, 10 a subject."""
     rows = []
-    for subject in range(30):
+    for subject in range(20):
         style = SubjectStyle.draw(np.random.default_rng([5, subject]))
         for cell in range(10):
             pixels = render_cell(subject % 2, style, np.random.default_rng([6, subject, cell]))

@@ -43,10 +43,10 @@ def drawn_cells(folder: Path) -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a comparison, made once; use `comparison`, a copy, instead."""
+    """The folder of a comparison, made once and never changed; see `comparison`."""
     folder = tmp_path_factory.mktemp("reporting")
     cells = drawn_cells(folder / "pictures")
-    store = prepare(cells, folder / "store", crop="resize", size=32)
+    store = prepare(cells, folder / "store", crop="resize", size=64)
     recipe = Recipe(epochs=2, batch_size=8, learning_rate=0.01)
     config = RunConfig(
         model="resnet18",
@@ -64,5 +64,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def comparison(trained: Path, tmp_path: Path) -> Path:
-    """The folder of a comparison that a test may change: runs ``resnet18`` and its copy ``twin``."""
+    """A comparison that a test may change: the run ``resnet18`` and a copy of it, ``twin``."""
     return shutil.copytree(trained, tmp_path / "compare")
+
+
+@pytest.fixture
+def single(comparison: Path) -> Path:
+    """The same with one run only, for tests that need no second."""
+    shutil.rmtree(comparison / "twin")
+    return comparison

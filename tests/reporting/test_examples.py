@@ -16,13 +16,11 @@ def ids(found: dict[str, pd.DataFrame]) -> dict[str, list[str]]:
     return {title: cells["id"].tolist() for title, cells in found.items()}
 
 
-def test_right_and_wrong_begin_with_the_surest_and_unsure_with_the_nearest_to_the_threshold() -> (
-    None
-):
+def test_the_surest_come_first_and_among_the_unsure_the_nearest_to_the_threshold() -> None:
     predictions = predictions_of(
         ("a", 0, 0.10),
         ("b", 0, 0.02),
-        ("c", 0, 0.55),
+        ("c", 0, 0.53),
         ("d", 0, 0.90),
         ("e", 1, 0.99),
         ("f", 1, 0.60),

@@ -104,6 +104,17 @@ def test_loss_limits_are_round_and_hold_every_network() -> None:
     assert figures.loss_limits([low, high]) == pytest.approx((0.02, 2))
 
 
+def test_a_loss_without_measure_leaves_room_for_the_others() -> None:
+    wild = pd.DataFrame({"epoch": [1, 2], "train_loss": [0.5, 0.4], "test_loss": [3e6, 2e4]})
+    limits = figures.loss_limits([wild])
+    assert limits == pytest.approx((0.2, 10))
+    figure = figures.loss_by_epoch("resnet152", wild, 2, PICTURES, limits)
+    (axes,) = figure.axes
+    np.testing.assert_array_equal(lines_of(axes)["test"][:, 1], [3e6, 2e4])
+    labels = {text.get_text(): text.get_position()[1] for text in axes.texts}
+    assert labels["test"] == pytest.approx(1)  # its name stands where the line left
+
+
 def test_confusion_has_true_classes_in_rows_and_predicted_ones_in_columns() -> None:
     figure = figures.confusion("resnet18", metrics_of([[1_200, 300], [50, 950]]))
     (axes,) = figure.axes

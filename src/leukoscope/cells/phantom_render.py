@@ -40,7 +40,7 @@ NUCLEAR_AZURE, NUCLEAR_EOSIN = 0.88, 1.00
 CYTOPLASM_AZURE, CYTOPLASM_EOSIN = 0.58, 0.42
 """The same in cytoplasm, which is bluer and paler."""
 
-IMMATURITY = ((2.0, 4.5), (4.5, 2.0))
+IMMATURITY = ((2.0, 6.0), (6.0, 2.0))
 """Beta parameters of immaturity in 0..1 for a normal cell and for a blast: they overlap."""
 RADIUS = 84.0
 """Radius in pixels of the most mature cell; the real medians are 88 (normal) and 105 (blast)."""
@@ -75,14 +75,14 @@ class SubjectStyle:
     def draw(cls, rng: np.random.Generator) -> "SubjectStyle":
         """Draw a subject at random."""
         brightness = rng.normal(0, 0.05)
-        red, green, blue = np.exp(brightness + rng.normal(0, 0.04, 3)).tolist()
+        red, green, blue = np.exp(brightness + rng.normal(0, 0.03, 3)).tolist()
         return cls(
             light=(red, green, blue),
-            azure=float(np.exp(rng.normal(0, 0.11))),
-            eosin=float(np.exp(rng.normal(0, 0.11))),
+            azure=float(np.exp(rng.normal(0, 0.085))),
+            eosin=float(np.exp(rng.normal(0, 0.085))),
             focus=float(rng.uniform(1.4, 4.0)),
-            scale=float(np.exp(rng.normal(0, 0.05))),
-            immaturity=float(rng.normal(0, 0.06)),
+            scale=float(np.exp(rng.normal(0, 0.04))),
+            immaturity=float(rng.normal(0, 0.05)),
         )
 
 
@@ -116,13 +116,13 @@ class Morphology:
         """Draw a normal cell (`label` 0) or a blast (1) of `subject`."""
         young = float(np.clip(rng.beta(*IMMATURITY[label]) + subject.immaturity, 0, 1))
         return cls(
-            radius=RADIUS * subject.scale * float(np.exp(0.30 * young + rng.normal(0, 0.10))),
+            radius=RADIUS * subject.scale * float(np.exp(0.28 * young + rng.normal(0, 0.11))),
             elongation=abs(float(rng.normal(0, 0.09))),
             roughness=float(rng.uniform(0.010, 0.040) + 0.010 * young),
             flats=int(rng.poisson(0.9)),
             rim=float(rng.uniform(0.01, 0.10) * (1.6 - young)),
-            clump=float((24 - 13 * young) * np.exp(rng.normal(0, 0.15))),
-            contrast=float((0.26 - 0.11 * young) * np.exp(rng.normal(0, 0.2))),
+            clump=float((25 - 15 * young) * np.exp(rng.normal(0, 0.15))),
+            contrast=float((0.29 - 0.17 * young) * np.exp(rng.normal(0, 0.2))),
             nucleoli=int(rng.poisson(2.4 * young**2)),
             folds=int(rng.poisson(0.05 + 0.35 * young)),
             vacuoles=int(rng.poisson(0.08)),
@@ -287,7 +287,7 @@ def _segment(
 ) -> NDArray[np.bool_]:
     """Return the segmenter's mask, bool (side, side): the cell, but for leaks, bites and cuts."""
     drawn = inside + 0.6 * stage.noise(12, rng) + 0.3 * stage.noise(5, rng)
-    for _ in range(rng.poisson(0.6)):
+    for _ in range(rng.poisson(0.5)):
         near = np.exp(-np.square(stage.distance((radius + 4) * _direction(rng)) / (0.35 * radius)))
         drawn += near * np.maximum(17 * stage.noise(28, rng) + 8 * stage.noise(12, rng), -12)
     mask = stage.magnify(drawn, np.zeros(2)) > 0

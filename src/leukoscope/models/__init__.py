@@ -53,7 +53,7 @@ def parameters(model: nn.Module) -> int:
 def gmacs(name: str, size: int, **options: Any) -> float:
     """Count 10⁹ multiply-adds of one forward pass of one (3, size, size) picture."""
     with torch.device("meta"):
-        model = create(name, **options)
+        model = create(name, **options).eval()
         picture = torch.empty(1, 3, size, size)
     with FlopCounterMode(display=False) as counter:
         model(picture)

@@ -26,9 +26,13 @@ from leukoscope.reporting.style import (
     STYLE,
 )
 
-DECADES = 10.0 ** np.arange(-5, 8)
-NICE = np.outer(DECADES, (1, 2, 5)).ravel()
-"""Where the logarithmic axis of a loss begins, ends and, if it is short, has its ticks."""
+DECADES = 10.0 ** np.arange(-4, 2)
+NICE = np.outer(DECADES, (1, 2, 5)).ravel()[:-2]
+"""Where the logarithmic axis of a loss begins, ends and, if it is short, has its ticks.
+
+It ends at 10 whatever comes: an unsettled network may be as sure as it is wrong, and the thousands
+that this costs would leave no room for the other networks.
+"""
 
 
 def accuracy_by_epoch(
@@ -115,7 +119,7 @@ def loss_by_epoch(
         ticks = NICE if limits[1] / limits[0] <= 1000 else DECADES
         axes.yaxis.set_major_locator(FixedLocator(ticks.tolist()))
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter("{x:,g}")
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.set_ylabel("Loss (cross-entropy, nats)")
         axes.set_title(f"{name} ({counts} pictures)")
         _epoch_axis(axes, [history])
@@ -125,7 +129,7 @@ def loss_by_epoch(
 
 
 def loss_limits(histories: Iterable[pd.DataFrame]) -> tuple[float, float]:
-    """Return bounds, each 1, 2 or 5 times a power of ten, that hold the losses of `histories`."""
+    """Return bounds from `NICE`, which hold the losses of `histories` where they lie within it."""
     losses = np.concatenate(
         [history.filter(like="_loss").to_numpy().ravel() for history in histories]
     )
@@ -190,6 +194,7 @@ def _label_ends(axes: Axes, names: list[str]) -> None:
     """Write each of the lines called `names` beside its last point, moved apart where they meet."""
     lines = {str(line.get_label()): line for line in axes.lines}
     ends = np.array([np.asarray(lines[name].get_xydata(), dtype=float)[-1] for name in names])
+    ends[:, 1] = ends[:, 1].clip(*axes.get_ylim())
     to_axes = axes.transData + axes.transAxes.inverted()
     heights = to_axes.transform(ends)[:, 1]
     gap = 15 / axes.bbox.height  # a line of text, in pixels

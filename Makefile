@@ -1,0 +1,56 @@
+# Two commands set up everything: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LEUKOSCOPE := $(BIN)/leukoscope
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test bench peers constraints clean
+
+help:  ## Show the targets.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
+
+venv: $(VENV)/installed  ## Make the environment, pinned by constraints.txt.
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "leukoscope needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: venv  ## The whole job on phantom cells, from pictures to report (8 minutes).
+	rm -rf demo
+	$(LEUKOSCOPE) phantom demo/cells --subjects 40 --cells 800
+	$(LEUKOSCOPE) manifest demo/cells -o demo/cells.csv
+	$(LEUKOSCOPE) prepare demo/cells.csv -o demo/store --size 64
+	$(LEUKOSCOPE) compare demo/store -o demo/compare --recipe demo
+	$(LEUKOSCOPE) report demo/compare
+
+test: venv  ## Style, types, directions between rooms, behaviour (10 minutes).
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+bench: venv  ## Measure preparation, loading and training; write benchmarks/results/.
+	for claim in benchmarks/bench_*.py; do $(BIN)/python $$claim || exit 1; done
+
+peers: .venv-peers/installed  ## Hold our networks against torchvision's, in an environment of its own.
+	PYTHONPATH=src .venv-peers/bin/python benchmarks/check_torchvision.py
+
+.venv-peers/installed: benchmarks/requirements-peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+constraints:  ## Pin today's versions anew.
+	rm -rf build/constraints
+	$(PYTHON) -m venv build/constraints
+	build/constraints/bin/python -m pip install --quiet torch==2.13.0 -e '.[dev]'
+	(sed -n 1p constraints.txt; build/constraints/bin/python -m pip list --format=freeze --exclude leukoscope --exclude pip --exclude setuptools | sed 's/+cpu//') > constraints.new
+	mv constraints.new constraints.txt
+
+clean:  ## Remove what the other targets made.
+	rm -rf $(VENV) .venv-peers build demo

@@ -1,0 +1,59 @@
+"""What every benchmark shares: the machine, phantom cells, medians, and where results go."""
+
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from leukoscope.cells.phantom import write_phantoms
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@contextmanager
+def phantom_cells(cells: int) -> Iterator[Path]:
+    """Yield a folder of phantom cells, 450 × 450 BMP as C-NMC's, gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_phantoms(Path(folder) / "cells", 20, cells, 0)
+        yield Path(folder)
+
+
+def seconds(work: Callable[[], object], runs: int = 5) -> list[float]:
+    """Return the wall seconds of each of `runs` calls of `work`, after one that is not counted."""
+    work()
+    found = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - started)
+    return found
+
+
+def tell(name: str, claim: str, unit: str, values: list[float], **more: float) -> None:
+    """Print a claim with the median and spread of `values`, and keep it as JSON."""
+    result = {
+        "claim": claim,
+        "unit": unit,
+        "n": len(values),
+        "median": statistics.median(values),
+        "least": min(values),
+        "most": max(values),
+        **more,
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
+        "torch": torch.__version__,
+        "date": time.strftime("%Y-%m-%d"),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    details = "".join(f", {key.replace('_', ' ')} {value:,.3g}" for key, value in more.items())
+    print(
+        f"{claim}\n  median {result['median']:,.4g} {unit} (n = {result['n']}, "
+        f"{result['least']:,.4g} to {result['most']:,.4g}){details}; {result['machine']}"
+    )

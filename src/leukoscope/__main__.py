@@ -1,0 +1,5 @@
+"""``python -m leukoscope``."""
+
+from leukoscope.cli import main
+
+main()
