@@ -132,6 +132,7 @@ def test_subjects_on_two_sides_are_warned_of(single: Path) -> None:
     change_store(single, cells, split="lab")
     text = page_of(single).text
     assert "1 of 12 subjects stand on more than one side" in text
+    assert "Read these accuracies as optimistic" in text
     assert "No subject name stands" not in text
 
 
