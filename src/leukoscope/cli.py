@@ -195,14 +195,14 @@ def evaluate(
     ] = None,
 ) -> None:
     """Call every cell of a split; write predictions, accuracy and confusion matrix."""
-    from leukoscope.evaluation.evaluate import describe, predictions_of, write_submission
+    from leukoscope.evaluation.evaluate import describe, write_submission
     from leukoscope.evaluation.evaluate import evaluate as judge
     from leukoscope.training.run import Run
 
     opened = Run.open(run)
     print(describe(judge(opened, split, checkpoint)))
     if submission:
-        write_submission(predictions_of(opened, split), submission)
+        write_submission(opened, split, checkpoint, submission)
         print(f"submission: {submission}")
 
 

@@ -46,7 +46,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a comparison, made once and never changed; see `comparison`."""
     folder = tmp_path_factory.mktemp("reporting")
     cells = drawn_cells(folder / "pictures")
-    store = prepare(cells, folder / "store", crop="resize", size=64)
+    store = prepare(cells, folder / "store", crop="resize", size=32)
     recipe = Recipe(epochs=2, batch_size=8, learning_rate=0.01)
     config = RunConfig(
         model="resnet18",

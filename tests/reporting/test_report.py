@@ -13,7 +13,7 @@ import yaml
 
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
-from leukoscope.evaluation.evaluate import predictions_of
+from leukoscope.evaluation.evaluate import predictions_file
 from leukoscope.reporting.report import Settings, write_report
 from leukoscope.studies import architectures
 
@@ -138,7 +138,7 @@ def test_subjects_on_two_sides_are_warned_of(single: Path) -> None:
 
 def test_kinds_without_cells_are_told_as_none(single: Path) -> None:
     (run,) = architectures.runs_of(single)
-    predictions = predictions_of(run, "test")
+    predictions = pd.read_parquet(predictions_file(run, "test"))
     predictions["call"] = predictions["label"]
     predictions["probability"] = predictions["label"].astype(float)
     predictions.to_parquet(run.folder / "predictions-test.parquet", index=False)

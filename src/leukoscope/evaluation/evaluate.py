@@ -42,15 +42,29 @@ class Metrics:
 
     @classmethod
     def read(cls, run: Run, split: str) -> "Metrics":
-        """Read what `evaluate` wrote.
+        """Read what `evaluate` wrote of the best epoch.
 
         Raises:
             BadInputError: `run` was not evaluated on `split`.
         """
-        path = run.folder / f"metrics-{split}.json"
+        path = metrics_file(run, split)
         if not path.exists():
             raise BadInputError(f"{run.folder} was not evaluated on its {split} split")
         return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def metrics_file(run: Run, split: str, which: Which = "best") -> Path:
+    """Return where `evaluate` writes its metrics; those of the last epoch stand apart."""
+    return run.folder / f"metrics-{_stem(split, which)}.json"
+
+
+def predictions_file(run: Run, split: str, which: Which = "best") -> Path:
+    """Return where `evaluate` writes its predictions."""
+    return run.folder / f"predictions-{_stem(split, which)}.parquet"
+
+
+def _stem(split: str, which: Which) -> str:
+    return split if which == "best" else f"{split}-{which}"
 
 
 def evaluate(run: Run, split: str = "test", which: Which = "best") -> Metrics:
@@ -63,7 +77,7 @@ def evaluate(run: Run, split: str = "test", which: Which = "best") -> Metrics:
         BadInputError: no such split, or no cells in it.
     """
     predictions = predict(run, split, which)
-    with atomic(run.folder / f"predictions-{split}.parquet") as scratch:
+    with atomic(predictions_file(run, split, which)) as scratch:
         predictions.to_parquet(scratch, index=False)
     known = predictions.dropna(subset=["label"])
     truth, call = known["label"].astype(int), known["call"].astype(int)
@@ -76,7 +90,7 @@ def evaluate(run: Run, split: str = "test", which: Which = "best") -> Metrics:
         confusion=confusion_matrix(truth, call, labels=[0, 1]).tolist() if len(known) else None,
     )
     text = json.dumps(asdict(metrics), indent=2) + "\n"
-    write_text(run.folder / f"metrics-{split}.json", text)
+    write_text(metrics_file(run, split, which), text)
     return metrics
 
 
@@ -104,11 +118,6 @@ def predict(run: Run, split: str, which: Which = "best") -> pd.DataFrame:
     return predictions
 
 
-def predictions_of(run: Run, split: str) -> pd.DataFrame:
-    """Read the predictions that `evaluate` wrote."""
-    return pd.read_parquet(run.folder / f"predictions-{split}.parquet")
-
-
 def describe(metrics: Metrics) -> str:
     """Say the metrics in a few lines."""
     lines = [f"{metrics.split}: {metrics.cells:,} labelled cells, epoch {metrics.epoch}"]
@@ -123,8 +132,9 @@ def describe(metrics: Metrics) -> str:
     return "\n".join(lines)
 
 
-def write_submission(predictions: pd.DataFrame, path: Path) -> None:
+def write_submission(run: Run, split: str, which: Which, path: Path) -> None:
     """Write the Kaggle form ``ID,label``: each cell's id and call, in the manifest's order."""
+    predictions = pd.read_parquet(predictions_file(run, split, which))
     table = predictions[["id", "call"]].set_axis(["ID", "label"], axis=1)
     with atomic(path) as scratch:
         table.to_csv(scratch, index=False, lineterminator="\n")

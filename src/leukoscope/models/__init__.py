@@ -45,8 +45,10 @@ def create(name: str, num_classes: int = 2, **options: Any) -> nn.Module:
     return MODELS[name](num_classes=num_classes, **options)
 
 
-def parameters(model: nn.Module) -> int:
-    """Count the trainable numbers of `model`."""
+def parameters(name: str, num_classes: int = 2, **options: Any) -> int:
+    """Count the trainable numbers of a model without making room for them."""
+    with torch.device("meta"):
+        model = create(name, num_classes, **options)
     return sum(weight.numel() for weight in model.parameters())
 
 

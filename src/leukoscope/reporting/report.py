@@ -13,10 +13,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from leukoscope import __version__
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
-from leukoscope.evaluation.evaluate import Metrics, predictions_of
+from leukoscope.evaluation.evaluate import Metrics, predictions_file
 from leukoscope.files import write_text
 from leukoscope.reporting import comparison
-from leukoscope.reporting.examples import UNSURE, Group, data_uri, groups
+from leukoscope.reporting.examples import Group, data_uri, groups
 from leukoscope.reporting.makeup import makeup
 from leukoscope.studies import architectures
 from leukoscope.training.run import Run
@@ -85,7 +85,6 @@ def write_report(folder: Path, target: Path) -> Path:
         planned=len(store.training_plan()[0]),
         recipe=Settings.of({run.folder.name: _recipe(run) for run in runs}),
         environment=Settings.of({run.folder.name: _environment(run) for run in runs}),
-        unsure=UNSURE,
         version=__version__,
         made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         command=shlex.join(["leukoscope", "report", str(folder), "--output", str(target)]),
@@ -98,7 +97,7 @@ def _networks(runs: Sequence[Run], store: Store, figures: Mapping[str, str]) -> 
     rows = architectures.summary(runs).to_dict("records")
     networks = []
     for run, row in zip(runs, rows, strict=True):
-        predictions = predictions_of(run, "test")
+        predictions = pd.read_parquet(predictions_file(run, "test"))
         right = predictions["call"].eq(predictions["label"])
         networks.append(
             Network(

@@ -8,7 +8,7 @@ import pandas as pd
 from leukoscope import models
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
-from leukoscope.evaluation.evaluate import Metrics, evaluate
+from leukoscope.evaluation.evaluate import Metrics, evaluate, metrics_file
 from leukoscope.training.run import Run, RunConfig
 from leukoscope.training.trainer import train
 
@@ -27,7 +27,7 @@ def compare(configs: Sequence[RunConfig], folder: Path) -> list[Run]:
             last = run.checkpoint("last")
             train(run, resume=last if last.exists() else None)
         for split in ("validation", "test"):
-            if not (run.folder / f"metrics-{split}.json").exists():
+            if not metrics_file(run, split).exists():
                 evaluate(run, split)
     return runs
 
@@ -51,18 +51,24 @@ def summary(runs: Sequence[Run]) -> pd.DataFrame:
     validation), validation_accuracy and test_accuracy (of that epoch), final_test_accuracy (of the
     last epoch), highest_test_accuracy (over all epochs: the figure that the original lab reports,
     optimistic because the test chose it), hours.
+
+    Raises:
+        BadInputError: a run was not evaluated on its test split, or did not watch it.
     """
     rows = []
     for run in runs:
         history, size = run.history, Store.open(Path(run.config.store)).info.preprocessing.size
         test = Metrics.read(run, "test")
+        if "test_accuracy" not in history:
+            raise BadInputError(
+                f"{run.folder} was trained without --watch-test, so its test accuracy by epoch is "
+                "unknown; `leukoscope compare` trains runs that can be compared"
+            )
         best = history.set_index("epoch").loc[test.epoch]
         rows.append(
             {
                 "model": run.config.model,
-                "parameters": models.parameters(
-                    models.create(run.config.model, **run.config.model_options)
-                ),
+                "parameters": models.parameters(run.config.model, **run.config.model_options),
                 "gmacs": models.gmacs(run.config.model, size, **run.config.model_options),
                 "epochs": len(history),
                 "best_epoch": test.epoch,
