@@ -139,6 +139,8 @@ def _told(value: Any) -> str:
 def _duration(hours: float) -> str:
     """Say `hours` in the two largest of its units."""
     minutes, seconds = divmod(round(hours * 3600), 60)
+    if not minutes:
+        return f"{seconds} s"
     if minutes < 60:
         return f"{minutes} min {seconds:02} s"
     return f"{minutes // 60} h {minutes % 60:02} min"
