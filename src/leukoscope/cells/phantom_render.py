@@ -148,7 +148,8 @@ class Stage:
 
     def distance(self, point: NDArray[np.float64]) -> Field:
         """Return the pixels from `point`, (down, right) of the middle, to each grid point."""
-        return np.hypot(self.rows - np.float32(point[0]), self.columns - np.float32(point[1]))
+        down, right = point.astype(np.float32)
+        return np.asarray(np.hypot(self.rows - down, self.columns - right), np.float32)
 
     def magnify(self, field: Field, shift: NDArray[np.float64]) -> Field:
         """Return what is seen of `field`, a value a pixel, moved by `shift` grid points (x, y)."""
@@ -169,12 +170,13 @@ def render_cell(label: int, subject: SubjectStyle, rng: np.random.Generator) -> 
         other = Morphology.draw(label, subject, rng)
         apart = 0.42 * (cell.radius + other.radius) * _direction(rng)
         pair = zip(_stain(cell, stage, apart, rng), _stain(other, stage, -apart, rng), strict=True)
-        inside, azure, eosin = (np.maximum(one, two) for one, two in pair)
+        inside, azure, eosin = (np.maximum(one, two, dtype=np.float32) for one, two in pair)
     else:
         stage = Stage(1.4 * cell.radius + 20)
         inside, azure, eosin = _stain(cell, stage, np.zeros(2), rng)
     mask = _segment(inside, stage, cell.radius, rng)
-    channels = _expose(azure * subject.azure, eosin * subject.eosin, inside, stage, subject, rng)
+    azure, eosin = azure * np.float32(subject.azure), eosin * np.float32(subject.eosin)
+    channels = _expose(azure, eosin, inside, stage, subject, rng)
     picture = np.zeros((FRAME, FRAME, 3), np.uint8)
     edge = (FRAME - stage.side) // 2
     window = picture[edge : edge + stage.side, edge : edge + stage.side]
@@ -241,7 +243,8 @@ def _stain(
     taken = np.full_like(azure, cell.density)
     for _ in range(cell.vacuoles):
         taken -= 0.45 * _spot(cell, stage, middle, (3, 6), rng)
-    return inside, azure * taken, eosin * taken
+    fields = (inside, azure * taken, eosin * taken)
+    return tuple(np.asarray(field, np.float32) for field in fields)  # type: ignore[return-value]
 
 
 def _chromatin(
@@ -267,7 +270,7 @@ def _chromatin(
         off = stage.distance(start + bend * _direction(rng)) - bend
         near = _soft(rng.uniform(0.4, 1.0) * cell.radius - stage.distance(start), 8)
         density -= rng.uniform(0.08, 0.24) * near * np.exp(-np.square(off / 5))
-    return density
+    return np.asarray(density, np.float32)
 
 
 def _spot(
@@ -279,7 +282,8 @@ def _spot(
 ) -> Field:
     """Return a soft round spot, 0 to 1, somewhere in `cell`, of radius in `sizes` pixels."""
     place = middle + 0.7 * cell.radius * math.sqrt(rng.random()) * _direction(rng)
-    return np.exp(-np.square(np.square(stage.distance(place) / rng.uniform(*sizes))))
+    away = stage.distance(place) / rng.uniform(*sizes)
+    return np.asarray(np.exp(-np.square(np.square(away))), np.float32)
 
 
 def _segment(
