@@ -1,7 +1,7 @@
-"""Claim: preparing a store is bounded by decoding the pictures, on all cores.
+"""Claim: preparing a store is bounded by decoding and resizing the pictures, on all cores.
 
-A store of `--crop cell` needs each picture twice, once to find the cell and once to cut it; the
-ratio holds its time against decoding the same files twice with Pillow and nothing else.
+A store of `--crop cell` needs each picture twice, once to find the cell and once to cut it. The
+peer is Pillow alone on as many threads: decode each file, then decode it again and resize a window.
 """
 
 import os
@@ -18,9 +18,15 @@ CELLS = 1_000
 
 
 def decode(path: str) -> None:
-    """Decode one picture to RGB."""
+    """Decode one picture."""
     with Image.open(path) as picture:
-        picture.convert("RGB")
+        picture.load()
+
+
+def decode_and_resize(path: str) -> None:
+    """Decode one picture and resize its middle."""
+    with Image.open(path) as picture:
+        picture.resize((224, 224), Image.Resampling.BILINEAR, (75, 75, 375, 375))
 
 
 def main() -> None:
@@ -33,22 +39,22 @@ def main() -> None:
             shutil.rmtree(store, ignore_errors=True)
             prepare(cells, store, size=224)
 
-        def decoding() -> None:
+        def pillow_alone() -> None:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                for _ in range(2):
-                    list(pool.map(decode, cells["path"]))
+                for work in (decode, decode_and_resize):
+                    list(pool.map(work, cells["path"]))
 
         def resizing() -> None:
             shutil.rmtree(store, ignore_errors=True)
             prepare(cells, store, size=224, crop="resize")
 
-        taken, bare, once = seconds(ours, 3), seconds(decoding, 3), seconds(resizing, 3)
+        taken, bare, once = seconds(ours, 3), seconds(pillow_alone, 3), seconds(resizing, 3)
     tell(
         "prepare",
         f"prepare --crop cell, 224 px, {CELLS:,} BMPs of 450 × 450: images/s",
         "images/s",
         [CELLS / each for each in taken],
-        share_of_the_time_that_two_bare_decodings_take=min(bare) / min(taken),
+        share_of_the_time_that_Pillow_alone_takes=min(bare) / min(taken),
         images_per_second_of_crop_resize=CELLS / min(once),
     )
 

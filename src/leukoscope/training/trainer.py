@@ -120,9 +120,9 @@ class Trainer:
         earlier, first = progress.seconds, progress.batch
         self.model.train()
         for batch in self.loader.epoch(progress.epoch, first):
-            pictures = network_input(batch.to(self.fabric.device), self.mean, self.std)
-            labels = batch.labels.to(self.fabric.device)
-            logits = self.model(pictures)
+            batch = batch.to(self.fabric.device)
+            labels = batch.labels
+            logits = self.model(network_input(batch, self.mean, self.std))
             loss = F.cross_entropy(logits, labels)
             self.fabric.backward(loss)
             self.optimizer.step()
