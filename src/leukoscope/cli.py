@@ -27,8 +27,10 @@ Overrides = Annotated[
     list[str], typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of the recipe.")
 ]
 RecipeName = Annotated[str, typer.Option("--recipe", help="lab, demo, or a YAML file.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
-Precision = Annotated[str, typer.Option(help="32-true, bf16-mixed, 16-mixed.")]
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to train.")]
+Precision = Annotated[
+    Literal["32-true", "bf16-mixed", "64-true"], typer.Option(help="Of the arithmetic.")
+]
 Threads = Annotated[int, typer.Option(min=1, help="Of the CPU.", show_default="all cores")]
 CORES = os.cpu_count() or 1
 

@@ -220,6 +220,13 @@ def test_another_store_in_its_place_is_noticed(new_run: NewRun) -> None:
         train(changed)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_here_is_said(store: Store, tmp_path: Path) -> None:
+    config = RunConfig.plan(store.folder, "resnet18", "lab", threads=1, device="cuda")
+    with pytest.raises(BadInputError, match="device cuda cannot be used"):
+        train(Run.create(tmp_path / "run", config))
+
+
 @pytest.mark.parametrize("damage", ["truncated", "text", "missing"])
 def test_a_damaged_checkpoint_is_refused(whole: Run, tmp_path: Path, damage: str) -> None:
     path = tmp_path / "last.ckpt"

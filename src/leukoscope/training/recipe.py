@@ -37,7 +37,7 @@ class Recipe(BaseModel):
 RECIPES: dict[str, dict[str, Any]] = {
     "lab": {},
     # Few steps have to show something: a larger step, with momentum. For `make demo`.
-    "demo": {"epochs": 5, "learning_rate": 0.01, "momentum": 0.9},
+    "demo": {"epochs": 5, "learning_rate": 0.003, "momentum": 0.9},
 }
 
 

@@ -29,6 +29,8 @@ from leukoscope.training.checkpoint import Checkpoint
 from leukoscope.training.recipe import Recipe, recipe
 
 Which = Literal["best", "last"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["32-true", "bf16-mixed", "64-true"]
 
 PACKAGES = ("leukoscope", "torch", "lightning-fabric", "numpy", "pandas", "pillow", "scikit-learn")
 
@@ -56,8 +58,8 @@ class RunConfig(BaseModel):
     store: str
     store_digest: str
     watch_test: bool = False
-    device: str = "auto"
-    precision: str = "32-true"
+    device: Device = "auto"
+    precision: Precision = "32-true"
     threads: int
 
     @classmethod

@@ -75,11 +75,13 @@ class Trainer:
     def __init__(self, run: Run, resume: Path | None) -> None:
         self.run, self.recipe = run, run.config.recipe
         torch.set_num_threads(run.config.threads)
-        self.fabric = Fabric(
-            accelerator=run.config.device,
-            devices=1,
-            precision=run.config.precision,  # type: ignore[arg-type]
-        )
+        torch.backends.cudnn.deterministic = True  # a run repeats bit for bit on CUDA, too
+        try:
+            self.fabric = Fabric(
+                accelerator=run.config.device, devices=1, precision=run.config.precision
+            )
+        except RuntimeError as error:
+            raise BadInputError(f"device {run.config.device} cannot be used: {error}") from error
         self.store = run.open_store()
         self.loader = TrainingLoader(self.store, self.recipe.batch_size, run.config.seed)
         self.judged = {"validation": self.store.rows("validation")}
@@ -152,8 +154,8 @@ class Trainer:
         row: dict[str, float] = {
             "epoch": progress.epoch + 1,
             "learning_rate": self.optimizer.param_groups[0]["lr"],
-            "train_loss": (progress.losses.double().cpu() @ weights / weights.sum()).item(),
-            "train_accuracy": (progress.correct.sum().double() / weights.sum()).item(),
+            "train_loss": (progress.losses.cpu().double() @ weights / weights.sum()).item(),
+            "train_accuracy": progress.correct.sum().item() / weights.sum().item(),
         }
         for split in self.judged:
             row[f"{split}_loss"], row[f"{split}_accuracy"] = self._judge(split)
