@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,8 @@ from leukoscope.files import atomic, write_text
 from leukoscope.progress import Bar
 
 T = TypeVar("T")
+Three = tuple[float, float, float]
+"""Red, green, blue."""
 
 AHEAD = 512
 """Pictures in work at once: enough for every core, few enough to keep memory flat."""
@@ -60,9 +62,9 @@ class StoreInfo(BaseModel):
     seed: int
     phantom: bool = False
     """Whether any cell is rendered, so that no figure says anything about patients."""
-    mean: tuple[float, float, float]
+    mean: Three
     """Of the training cells' pixels by channel, in [0, 1]."""
-    std: tuple[float, float, float]
+    std: Three
     digests: dict[str, str]
     """SHA-256 of each other file of the store."""
 
@@ -175,15 +177,9 @@ def prepare(
 
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(folder / "pixels.npy") as scratch:
-        shape = (len(paths), size, size, 3)
-        file = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape)
-        pixels = np.asarray(file)  # a plain view: numpy indexes it faster than a memory map
-        cut = partial(_pixels, settings=settings)
-        for row, picture in enumerate(_each(cut, paths, "preparing cells")):
-            pixels[row] = picture
-        mean, std = _moments(pixels, np.flatnonzero(cells["split"].eq("train").fillna(False)))
-        file.flush()
-        del file, pixels  # Windows renames no file that is still mapped
+        pictures = _each(partial(_pixels, settings=settings), paths, "preparing cells")
+        training = cells["split"].eq("train").fillna(False)
+        mean, std = _write_pixels(scratch, pictures, (len(paths), size, size, 3), training)
     with atomic(folder / "cells.parquet") as scratch:
         cells.to_parquet(scratch, index=False)
     written = ["pixels.npy", "cells.parquet"]
@@ -302,23 +298,35 @@ def _each(function: Callable[[Path], T], paths: list[Path], what: str) -> Iterat
         raise BadInputError(f"{len(failed):,} pictures cannot be prepared:{listing(failed)}")
 
 
-def _moments(
-    pixels: NDArray[np.uint8], rows: NDArray[np.int64]
-) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Return mean and standard deviation by channel, in [0, 1], of the pixels of `rows`."""
+def _write_pixels(
+    path: Path,
+    pictures: Iterator[NDArray[np.uint8]],
+    shape: tuple[int, int, int, int],
+    training: pd.Series,
+) -> tuple[Three, Three]:
+    """Write `pictures` one after the other as an array of `shape`.
+
+    Returns mean and standard deviation by channel, in [0, 1], of those that are `training`.
+    """
     # Whole numbers are exact in any order; rows of pixels, not single ones, keep numpy fast.
     sums, squares = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
-    for row in rows:
-        lines = pixels[row].reshape(pixels.shape[1], -1)
-        squared = np.square(lines, dtype=np.uint16)
-        sums += lines.sum(axis=0, dtype=np.int64).reshape(-1, 3).sum(axis=0)
-        squares += squared.sum(axis=0, dtype=np.int64).reshape(-1, 3).sum(axis=0)
-    count = len(rows) * pixels.shape[1] * pixels.shape[2]
+    # Written as a stream: the pages of a memory map would fill the memory with the data set.
+    with path.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for picture, trained_on in zip(pictures, training, strict=True):
+            file.write(np.ascontiguousarray(picture).data)
+            if trained_on:
+                lines = picture.reshape(len(picture), -1)
+                squared = np.square(lines, dtype=np.uint16)
+                sums += lines.sum(axis=0, dtype=np.int64).reshape(-1, 3).sum(axis=0)
+                squares += squared.sum(axis=0, dtype=np.int64).reshape(-1, 3).sum(axis=0)
+    count = training.sum() * shape[1] * shape[2]
     mean = sums / count / 255
     return _three(mean), _three(np.sqrt(squares / count / 255**2 - mean**2))
 
 
-def _three(values: NDArray[Any]) -> tuple[float, float, float]:
+def _three(values: NDArray[np.float64]) -> Three:
     red, green, blue = values.tolist()
     return red, green, blue
 
