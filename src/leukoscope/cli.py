@@ -118,6 +118,7 @@ def prepare(
     """Make a store: every cell cropped, resized and assigned to a split, once."""
     from leukoscope.cells import manifest as table
     from leukoscope.cells import store
+    from leukoscope.cells.export import export_images as export
 
     if train_on_validation_copies:
         print(
@@ -136,7 +137,7 @@ def prepare(
     )
     print(store.describe(made))
     if export_images:
-        print(f"{store.export_images(made, export_images):,} pictures in {export_images}")
+        print(f"{export(made, export_images):,} pictures in {export_images}")
 
 
 @app.command()

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from leukoscope.cells.export import export_images
 from leukoscope.cells.preprocess import preprocess, read_picture
-from leukoscope.cells.store import Store, describe, export_images, prepare
+from leukoscope.cells.store import Store, describe, prepare
 from leukoscope.errors import BadInputError
 
 

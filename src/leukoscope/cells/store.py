@@ -21,7 +21,6 @@ from typing import Literal, TypeVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from leukoscope import __version__
@@ -236,33 +235,6 @@ def describe(store: Store) -> str:
     rows, _ = store.training_plan()
     lines.append(f"plan {info.plan}: {len(rows):,} pictures an epoch")
     return "\n".join(lines)
-
-
-def export_images(store: Store, folder: Path) -> int:
-    """Write every planned training picture, and the other splits, as PNG; return how many.
-
-    ``folder/<split>/<0|1|unknown>/<row>-<file stem>[-flip][-r90].png``.
-    """
-    if store.info.plan == "lab":
-        planned = pd.read_parquet(store.folder / "plan.parquet")
-    else:
-        rows = store.rows("train")
-        planned = pd.DataFrame({"row": rows, "flip": False, "rotation": 0, "split": "train"})
-    rest = store.cells["split"].isin(["validation", "test"])
-    others = pd.DataFrame({"row": np.flatnonzero(rest), "flip": False, "rotation": 0})
-    others["split"] = store.cells.loc[rest, "split"].to_numpy()
-    planned = pd.concat([planned, others], ignore_index=True)
-    with Bar("exporting pictures", len(planned), "images") as bar:
-        for row, flip, rotation, split in planned.itertuples(index=False):
-            cell = store.cells.iloc[row]
-            label = "unknown" if pd.isna(cell["label"]) else str(cell["label"])
-            turn = ("-flip" if flip else "") + (f"-r{rotation}" if rotation else "")
-            name = f"{row:06}-{Path(cell['path']).stem}{turn}.png"
-            picture = np.rot90(store.pixels[row], rotation // 90)
-            with atomic(folder / split / label / name) as scratch:
-                Image.fromarray(picture[:, ::-1] if flip else picture).save(scratch)
-            bar.advance()
-    return len(planned)
 
 
 def _box(path: Path) -> tuple[int, int, int, int]:

@@ -49,7 +49,10 @@ class Metrics:
         """
         path = metrics_file(run, split)
         if not path.exists():
-            raise BadInputError(f"{run.folder} was not evaluated on its {split} split")
+            raise BadInputError(
+                f"{run.folder} was not evaluated on its {split} split; once it is trained: "
+                f"leukoscope evaluate {run.folder} --split {split}"
+            )
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
 
