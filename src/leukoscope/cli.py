@@ -98,6 +98,9 @@ def prepare(
         Literal["subject", "lab", "official"],
         typer.Option(help="By subject; by image as the lab did; by the official folds."),
     ] = "subject",
+    folds: Annotated[
+        int, typer.Option(min=3, help="Parts of the people, by subject: one tests, one validates.")
+    ] = 5,
     crop: Annotated[
         Literal["cell", "resize"],
         typer.Option(help="A window of fixed scale around the cell; or the lab's whole picture."),
@@ -118,6 +121,7 @@ def prepare(
     """Make a store: every cell cropped, resized and assigned to a split, once."""
     from leukoscope.cells import manifest as table
     from leukoscope.cells import store
+    from leukoscope.cells.division import Division
     from leukoscope.cells.export import export_images as export
 
     if train_on_validation_copies:
@@ -125,15 +129,9 @@ def prepare(
             "warning: copies of validation cells are trained on, so validation figures leak",
             file=sys.stderr,
         )
+    division = Division(split=split, plan=plan, validation_copies=train_on_validation_copies)
     made = store.prepare(
-        table.read(cells),
-        output,
-        split=split,
-        crop=crop,
-        size=size,
-        plan=plan,
-        validation_copies=train_on_validation_copies,
-        seed=seed,
+        table.read(cells), output, division=division, folds=folds, crop=crop, size=size, seed=seed
     )
     print(store.describe(made))
     if export_images:

@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from leukoscope.cells.dataset import LeukemiaDataset
+from leukoscope.cells.division import Division
 from leukoscope.cells.loader import (
     TrainingLoader,
     ahead,
@@ -58,7 +59,7 @@ def test_no_batch_holds_a_single_cell(store: Store) -> None:
 
 
 def test_the_labs_plan_is_followed(cells: pd.DataFrame, tmp_path) -> None:
-    made = prepare(cells, tmp_path / "store", size=32, plan="lab")
+    made = prepare(cells, tmp_path / "store", size=32, division=Division(plan="lab"))
     rows, turns = made.training_plan()
     loader = TrainingLoader(made, 8, seed=0)
     for epoch in (0, 1):

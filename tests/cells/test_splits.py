@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from leukoscope.cells.manifest import COLUMNS, typed
-from leukoscope.cells.splits import LAB_CELLS, shared_subjects, split
+from leukoscope.cells.splits import LAB_CELLS, parts, shared_people, split
 from leukoscope.errors import BadInputError
 
 
@@ -13,7 +13,7 @@ def table(labels: np.ndarray, subjects: list[str] | None = None, fold: str | Non
     cells = pd.DataFrame(index=range(len(labels)), columns=COLUMNS, dtype=object)
     cells["id"] = cells["path"] = [f"{row}.bmp" for row in range(len(labels))]
     cells["label"] = labels
-    cells["subject"] = subjects
+    cells["subject"] = cells["person"] = subjects
     cells["fold"] = fold
     return typed(cells)
 
@@ -37,7 +37,7 @@ def test_lab_split_has_the_labs_proportions(full: pd.DataFrame) -> None:
     # What the lab handed out: 2,542 + 5,453 and 508 + 1,091.
     assert counts.loc["train"].tolist() == pytest.approx([2_542, 5_453], abs=1)
     assert counts.loc["validation"].tolist() == pytest.approx([508, 1_091], abs=1)
-    assert shared_subjects(full.assign(split=sides))
+    assert shared_people(full.assign(split=sides))
 
 
 def test_lab_split_takes_the_labs_own_lists(full: pd.DataFrame) -> None:
@@ -55,9 +55,9 @@ def test_lab_split_leaves_the_challenges_tests_aside(full: pd.DataFrame) -> None
 
 @pytest.mark.parametrize("seed", range(5))
 def test_subject_split_is_disjoint_and_stratified(full: pd.DataFrame, seed: int) -> None:
-    sides = split(full, "subject", seed)
+    sides = split(full.assign(part=parts(full, seed=seed)), "subject")
     assert sides.notna().all()
-    assert not shared_subjects(full.assign(split=sides))
+    assert not shared_people(full.assign(split=sides))
     shares = full["label"].astype(float).groupby(sides).mean()
     assert shares.to_numpy() == pytest.approx(7_272 / 10_661, abs=0.08)
     sizes = sides.value_counts(normalize=True)
@@ -65,10 +65,29 @@ def test_subject_split_is_disjoint_and_stratified(full: pd.DataFrame, seed: int)
     assert sizes["test"] == pytest.approx(0.2, abs=0.06)
 
 
-@pytest.mark.parametrize("policy", ["lab", "subject"])
-def test_the_seed_decides(full: pd.DataFrame, policy: str) -> None:
-    assert split(full, policy, 1).equals(split(full, policy, 1))
-    assert not split(full, policy, 1).equals(split(full, policy, 2))
+def test_names_of_one_person_stay_together(full: pd.DataFrame) -> None:
+    joint = full["subject"].replace({"hem:1": "hem:1=hem:2", "hem:2": "hem:1=hem:2"})
+    divided = full.assign(person=joint)
+    divided["part"] = parts(divided)
+    one = divided[divided["subject"].isin(["hem:1", "hem:2"])]
+    assert one["part"].nunique() == 1
+
+
+def test_over_all_folds_each_person_is_tested_once(full: pd.DataFrame) -> None:
+    divided = full.assign(part=parts(full, 4))
+    tested = [split(divided, "subject", fold=fold).eq("test") for fold in range(4)]
+    assert (np.sum(tested, axis=0) == 1).all()
+    for fold in range(4):
+        validates = split(divided, "subject", fold=fold).eq("validation")
+        assert validates.equals(tested[(fold + 1) % 4])
+    with pytest.raises(BadInputError, match="fold 4: the parts of this store are 0 to 3"):
+        split(divided, "subject", fold=4)
+
+
+def test_the_seed_decides(full: pd.DataFrame) -> None:
+    for draw in (lambda seed: split(full, "lab", seed), lambda seed: parts(full, seed=seed)):
+        assert draw(1).equals(draw(1))
+        assert not draw(1).equals(draw(2))
 
 
 def test_official_split_follows_the_folds() -> None:
@@ -92,7 +111,7 @@ def test_official_split_says_which_part_is_missing(full: pd.DataFrame) -> None:
 )
 def test_subject_split_needs_subjects(labels, subjects, message: str) -> None:
     with pytest.raises(BadInputError, match=message):
-        split(table(np.array(labels), subjects), "subject")
+        parts(table(np.array(labels), subjects))
 
 
 def test_a_split_needs_both_classes_and_labels(full: pd.DataFrame) -> None:

@@ -1,17 +1,23 @@
 """The store: what goes in comes out, row by row; what is wrong is said."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from leukoscope.cells.division import Division
 from leukoscope.cells.export import export_images
 from leukoscope.cells.preprocess import preprocess, read_picture
 from leukoscope.cells.store import Store, describe, prepare
 from leukoscope.errors import BadInputError
+
+LAB = Division(split="lab", plan="lab")
+PLANNED = Division(plan="lab")
 
 
 def test_row_i_describes_pixel_block_i(store: Store, cells: pd.DataFrame) -> None:
@@ -34,13 +40,13 @@ def test_at_least_99_percent_are_whole_and_the_rest_is_reported(store: Store) ->
 
 
 def test_the_same_call_makes_the_same_store(cells: pd.DataFrame, tmp_path: Path) -> None:
-    first, second = (prepare(cells, tmp_path / name, size=32, plan="lab") for name in "ab")
+    first, second = (prepare(cells, tmp_path / name, size=32, division=PLANNED) for name in "ab")
     assert first.digest == second.digest
     assert set(first.info.digests) == {"pixels.npy", "cells.parquet", "plan.parquet"}
 
 
 def test_lab_plan_is_trained_on(cells: pd.DataFrame, tmp_path: Path) -> None:
-    made = prepare(cells, tmp_path / "store", size=32, split="lab", plan="lab")
+    made = prepare(cells, tmp_path / "store", size=32, division=LAB)
     rows, turns = made.training_plan()
     train = made.cells[made.cells["split"] == "train"]
     assert len(rows) == 2 * (len(train) + (train["label"] == 0).sum())
@@ -48,8 +54,31 @@ def test_lab_plan_is_trained_on(cells: pd.DataFrame, tmp_path: Path) -> None:
     assert "say little about new patients" in describe(made)
 
 
+def test_divided_otherwise_is_as_prepared_otherwise(
+    store: Store, cells: pd.DataFrame, tmp_path: Path
+) -> None:
+    made, divided = prepare(cells, tmp_path / "store", size=32, division=LAB), store.divided(LAB)
+    assert divided.info.division == LAB
+    assert divided.cells["split"].equals(made.cells["split"])
+    assert (divided.info.mean, divided.info.std) == (made.info.mean, made.info.std)
+    for ours, theirs in zip(divided.training_plan(), made.training_plan(), strict=True):
+        assert np.array_equal(ours, theirs)
+    assert divided.digest == store.digest
+    assert divided.divided(store.info.division).cells.equals(store.cells)
+
+
+def test_each_fold_tests_other_people(store: Store) -> None:
+    folds = [store.divided(Division(fold=fold)) for fold in range(5)]
+    tested = [set(fold.cells.loc[fold.rows("test"), "person"]) for fold in folds]
+    assert sum(map(len, tested)) == len(set.union(*tested)) == 12
+    assert len({fold.info.mean for fold in folds}) == 5
+    without = replace(store, cells=store.cells.assign(part=pd.NA))
+    with pytest.raises(BadInputError, match="prepare it with --split subject"):
+        without.divided(Division(fold=1))
+
+
 def test_export_writes_each_planned_picture(cells: pd.DataFrame, tmp_path: Path) -> None:
-    made = prepare(cells, tmp_path / "store", size=32, plan="lab")
+    made = prepare(cells, tmp_path / "store", size=32, division=PLANNED)
     written = export_images(made, tmp_path / "png")
     files = list((tmp_path / "png").rglob("*.png"))
     copies = (made.cells["split"] == "validation").sum()
@@ -79,13 +108,21 @@ def test_a_store_is_never_overwritten(store: Store, cells: pd.DataFrame) -> None
         prepare(cells, store.folder, size=32)
 
 
+def test_a_size_that_halves_badly_is_refused(cells: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="multiple of 32"):
+        prepare(cells, tmp_path / "store", size=100)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"size": 100}, "multiple of 32"), ({"validation_copies": True}, "belong to --plan lab")],
+    [
+        ({"validation_copies": True}, "belong to --plan lab"),
+        ({"split": "lab", "fold": 1}, "belong to --split subject"),
+    ],
 )
-def test_options_that_make_no_sense(cells, tmp_path: Path, options, message: str) -> None:
+def test_divisions_that_make_no_sense(options: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInputError, match=message):
-        prepare(cells, tmp_path / "store", **options)
+        Division(**options)
 
 
 def test_a_damaged_store_is_refused(cells: pd.DataFrame, tmp_path: Path) -> None:

@@ -16,9 +16,8 @@ def export_images(store: Store, folder: Path) -> int:
 
     ``folder/<split>/<0|1|unknown>/<row>-<file stem>[-flip][-r90].png``.
     """
-    if store.info.plan == "lab":
-        planned = pd.read_parquet(store.folder / "plan.parquet")
-    else:
+    planned = store.plan
+    if planned is None:
         rows = store.rows("train")
         planned = pd.DataFrame({"row": rows, "flip": False, "rotation": 0, "split": "train"})
     rest = store.cells["split"].isin(["validation", "test"])

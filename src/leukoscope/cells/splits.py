@@ -1,10 +1,13 @@
 """Who trains, who chooses, who judges: every cell's `split`.
 
-- ``subject`` (the default): no subject stands on two sides, so a figure speaks of new patients.
+- ``subject`` (the default): no person stands on two sides, so a figure speaks of new patients.
 - ``lab``: at the level of the image, as the original lab did. A subject's cells then stand on both
   sides, and a network that recognises the subject's stain looks better than it is.
 - ``official``: the C-NMC 2019 division: folds 0 and 1 train, fold 2 validates, the preliminary
   test is the test.
+
+The subject split is made of `parts`, groups of whole people: one part tests, the next validates,
+the others train. Which part tests is the `fold`, so that every person can be tested once.
 """
 
 from typing import Literal
@@ -21,36 +24,86 @@ SPLITS = ("train", "validation", "test")
 LAB_CELLS = {"train": 7_995, "validation": 1_599, "test": 1_067}
 """The original lab's division of the 10,661 training cells of C-NMC 2019."""
 
-SUBJECT_PARTS = 5
+PARTS = 5
 """The subject split: one part of five tests, one validates, three train."""
 
 OFFICIAL = {"fold_0": "train", "fold_1": "train", "fold_2": "validation", "prelim": "test"}
 
 
-def split(cells: pd.DataFrame, policy: Policy, seed: int = 0) -> pd.Series:
+def split(cells: pd.DataFrame, policy: Policy, seed: int = 0, fold: int = 0) -> pd.Series:
     """Return each row's split, ``train``, ``validation``, ``test`` or NA (stands aside).
 
     Args:
-        cells: a manifest.
+        cells: a manifest; for ``subject`` with a column `part`, from `parts`.
         policy: see the module.
-        seed: of the draw; ``official`` draws nothing.
+        seed: of the draw; only ``lab`` draws.
+        fold: for ``subject``, the part that tests.
 
     Raises:
         BadInputError: the manifest lacks what the policy needs, or a split would lack a class.
     """
-    policies = {"subject": _by_subject, "lab": _by_image, "official": _official}
-    drawn = policies[policy](cells, seed)
+    if policy == "subject":
+        drawn = _by_part(cells["part"], fold)
+    else:
+        drawn = _by_image(cells, seed) if policy == "lab" else _official(cells)
     result = drawn.astype("string").reindex(cells.index).rename("split")
     _check(cells, result)
-    if policy == "subject":
-        _assert_disjoint(cells, result)
     return result
 
 
-def shared_subjects(cells: pd.DataFrame) -> list[str]:
-    """Return the subjects that stand on more than one side of `cells`' split, sorted."""
-    sides = cells.dropna(subset=["subject", "split"]).groupby("subject")["split"].nunique()
+def parts(cells: pd.DataFrame, count: int = PARTS, seed: int = 0) -> pd.Series:
+    """Divide the people of `cells` into groups with about as many cells of each class.
+
+    Returns each row's part, 0 … `count` - 1 (NA: no label), asserted to be the same for all cells
+    of a person.
+
+    Args:
+        cells: with columns `label` and `person`.
+        count: how many parts; a class with fewer people than that makes fewer.
+        seed: of the draw.
+
+    Raises:
+        BadInputError: a labelled cell's person is unknown, or a class has too few people.
+    """
+    known = cells[cells["label"].notna()]
+    nameless = int(known["person"].isna().sum())
+    if nameless:
+        raise BadInputError(
+            f"{nameless:,} cells have no subject, so a subject split cannot be made; "
+            "name the subjects in the manifest, or take --split lab knowing what it hides"
+        )
+    fewest = int(known.groupby("label")["person"].nunique().min())
+    if fewest < len(SPLITS):
+        raise BadInputError(
+            f"a class has only {fewest} subject(s); a subject split needs at least {len(SPLITS)}"
+        )
+    groups = StratifiedGroupKFold(min(count, fewest), shuffle=True, random_state=seed)
+    result = pd.Series(pd.NA, index=cells.index, dtype="Int64", name="part")
+    rows_of_parts = groups.split(known, known["label"].astype(int), known["person"])
+    for part, (_, rows) in enumerate(rows_of_parts):
+        result[known.index[rows]] = part
+    if result.groupby(cells["person"]).nunique().gt(1).any():
+        raise AssertionError("a person stands in two parts of a subject split")
+    return result
+
+
+def shared_people(cells: pd.DataFrame) -> list[str]:
+    """Return the people that stand on more than one side of `cells`' split, sorted."""
+    sides = cells.dropna(subset=["person", "split"]).groupby("person")["split"].nunique()
     return sorted(sides.index[sides > 1])
+
+
+def _by_part(part: pd.Series, fold: int) -> pd.Series:
+    if part.isna().all():
+        raise BadInputError(
+            "the people of this store are not divided into parts; prepare it with --split subject"
+        )
+    count = int(part.max()) + 1
+    if not 0 <= fold < count:
+        raise BadInputError(f"fold {fold}: the parts of this store are 0 to {count - 1}")
+    sides = dict.fromkeys(range(count), "train")
+    sides |= {(fold + 1) % count: "validation", fold: "test"}
+    return part.map(sides, na_action="ignore")
 
 
 def _by_image(cells: pd.DataFrame, seed: int) -> pd.Series:
@@ -75,29 +128,7 @@ def _by_image(cells: pd.DataFrame, seed: int) -> pd.Series:
     return pd.concat(pd.Series(name, index=rows) for name, rows in sides.items())
 
 
-def _by_subject(cells: pd.DataFrame, seed: int) -> pd.Series:
-    cells = cells[cells["label"].notna()]
-    nameless = int(cells["subject"].isna().sum())
-    if nameless:
-        raise BadInputError(
-            f"{nameless:,} cells have no subject, so a subject split cannot be made; "
-            "name the subjects in the manifest, or take --split lab knowing what it hides"
-        )
-    fewest = int(cells.groupby("label")["subject"].nunique().min())
-    if fewest < len(SPLITS):
-        raise BadInputError(
-            f"a class has only {fewest} subject(s); a subject split needs at least {len(SPLITS)}"
-        )
-    folds = StratifiedGroupKFold(min(SUBJECT_PARTS, fewest), shuffle=True, random_state=seed)
-    result = pd.Series("train", index=cells.index)
-    parts = folds.split(cells, cells["label"].astype(int), cells["subject"])
-    for name in ("test", "validation"):
-        _, rows = next(parts)
-        result.iloc[rows] = name
-    return result
-
-
-def _official(cells: pd.DataFrame, seed: int) -> pd.Series:
+def _official(cells: pd.DataFrame) -> pd.Series:
     missing = sorted(set(OFFICIAL) - set(cells["fold"].dropna()))
     if missing:
         raise BadInputError(
@@ -120,9 +151,3 @@ def _check(cells: pd.DataFrame, sides: pd.Series) -> None:
                 f"the {name} split would hold {counts[0]:,} normal cells and {counts[1]:,} blasts: "
                 "there are too few cells or subjects to divide"
             )
-
-
-def _assert_disjoint(cells: pd.DataFrame, sides: pd.Series) -> None:
-    shared = shared_subjects(cells.assign(split=sides))
-    if shared:
-        raise AssertionError(f"subjects on two sides of a subject split: {', '.join(shared)}")

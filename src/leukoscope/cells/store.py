@@ -3,7 +3,9 @@
 A folder of
 
 - ``pixels.npy``: (N, size, size, 3) uint8,
-- ``cells.parquet``: the manifest with its splits; row i describes pixel block i,
+- ``cells.parquet``: the manifest with its splits, and the columns whole (the crop cuts nothing),
+  person (one for all names of one person) and part (of the people, for folds); row i describes
+  pixel block i,
 - ``plan.parquet``: the lab's plan of (row, flip, rotation), where that plan was asked for,
 - ``store.json``: how it was made, digests, version. Written last: a folder without it is no store.
 """
@@ -13,7 +15,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -25,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from leukoscope import __version__
 from leukoscope.cells import plans, splits
+from leukoscope.cells.division import Division
 from leukoscope.cells.phantom import is_phantom
 from leukoscope.cells.preprocess import (
     Crop,
@@ -42,6 +45,9 @@ T = TypeVar("T")
 Three = tuple[float, float, float]
 """Red, green, blue."""
 
+BY_SUBJECT = Division()
+"""How cells are divided unless the user asks for something else."""
+
 AHEAD = 512
 """Pictures in work at once: enough for every core, few enough to keep memory flat."""
 
@@ -55,10 +61,9 @@ class StoreInfo(BaseModel):
     made_by: str = f"leukoscope {__version__}"
     cells: int
     preprocessing: Preprocessing
-    split: splits.Policy
-    plan: plans.PlanName
-    validation_copies: bool
+    division: Division
     seed: int
+    """Of the division."""
     phantom: bool = False
     """Whether any cell is rendered, so that no figure says anything about patients."""
     mean: Three
@@ -76,6 +81,7 @@ class Store:
     info: StoreInfo
     cells: pd.DataFrame
     pixels: NDArray[np.uint8]
+    plan: pd.DataFrame | None
 
     @classmethod
     def open(cls, folder: Path) -> "Store":
@@ -89,6 +95,9 @@ class Store:
             info = StoreInfo.model_validate_json(text)
             cells = pd.read_parquet(folder / "cells.parquet")
             pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+            plan = None
+            if info.division.plan == "lab":
+                plan = pd.read_parquet(folder / "plan.parquet")
         except FileNotFoundError as error:
             raise BadInputError(
                 f"{folder} is no store: {Path(error.filename).name} is missing; "
@@ -103,7 +112,24 @@ class Store:
                 f"there are {len(cells):,} rows and pixels of shape {pixels.shape}; "
                 "prepare it again"
             )
-        return cls(folder, info, cells, pixels)
+        return cls(folder, info, cells, pixels, plan)
+
+    def divided(self, division: Division) -> "Store":
+        """Return the same cells under another `division`; nothing is written.
+
+        Raises:
+            BadInputError: such a division cannot be made.
+        """
+        info, cells = self.info, self.cells
+        if division == info.division:
+            return self
+        if (division.split, division.fold) != (info.division.split, info.division.fold):
+            # This store's own split must not be taken for lists that the lab handed out.
+            cells = cells.assign(split=pd.Series(pd.NA, cells.index, dtype="string"))
+            cells["split"] = splits.split(cells, division.split, info.seed, division.fold)
+        mean, std = _moments(self.pixels, cells)
+        info = info.model_copy(update={"division": division, "mean": mean, "std": std})
+        return replace(self, info=info, cells=cells, plan=division.planned(cells, info.seed))
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
@@ -116,10 +142,9 @@ class Store:
 
     def training_plan(self) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
         """Return the rows trained on, and each one's turn; None: drawn anew each epoch."""
-        if self.info.plan == "online":
+        if self.plan is None:
             return self.rows("train"), None
-        plan = pd.read_parquet(self.folder / "plan.parquet")
-        plan = plan[plan["split"] == "train"]
+        plan = self.plan[self.plan["split"] == "train"]
         return plan["row"].to_numpy(), plans.turn_codes(plan)
 
     @cached_property
@@ -132,25 +157,23 @@ def prepare(
     cells: pd.DataFrame,
     folder: Path,
     *,
-    split: splits.Policy = "subject",
+    division: Division = BY_SUBJECT,
+    folds: int = splits.PARTS,
     crop: Crop = "cell",
     size: int = 224,
-    plan: plans.PlanName = "online",
-    validation_copies: bool = False,
     seed: int = 0,
 ) -> Store:
     """Make a store in `folder` from a manifest; see the module for what it holds.
 
     Args:
-        cells: a manifest. Its own `split` column is used only by ``split="lab"``, where given.
+        cells: a manifest. Its own `split` column is used only by the ``lab`` split, where given.
         folder: new, or without a store.
-        split: policy of `leukoscope.cells.splits`.
+        division: who trains, chooses and judges.
+        folds: into how many parts a subject split divides the people.
         crop: policy of `leukoscope.cells.preprocess`; for ``cell`` the window is the smallest that
             holds 99 % of the cells whole.
         size: side in pixels, a multiple of 32.
-        plan: ``online`` draws a turn for each cell and epoch; ``lab`` is the original lab's.
-        validation_copies: with ``lab``, train on turned copies of the validation cells.
-        seed: of the split and of the plan.
+        seed: of the division.
 
     Raises:
         BadInputError: no such split can be made, pictures cannot be read (all are listed), or
@@ -158,12 +181,14 @@ def prepare(
     """
     if (folder / "store.json").exists():
         raise BadInputError(f"{folder} already holds a store; delete it or choose another folder")
-    if validation_copies and plan != "lab":
-        raise BadInputError("copies of the validation cells belong to --plan lab")
     if size <= 0 or size % 32:
         raise BadInputError(f"size {size} is no multiple of 32")
     cells = cells.reset_index(drop=True)
-    cells["split"] = splits.split(cells, split, seed)
+    cells["person"] = cells["subject"]
+    cells["part"] = pd.array([pd.NA] * len(cells), dtype="Int64")
+    if division.split == "subject":
+        cells["part"] = splits.parts(cells, folds, seed)
+    cells["split"] = splits.split(cells, division.split, seed, division.fold)
 
     paths = [Path(path) for path in cells["path"]]
     window = None
@@ -177,22 +202,21 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(folder / "pixels.npy") as scratch:
         pictures = _each(partial(_pixels, settings=settings), paths, "preparing cells")
-        training = cells["split"].eq("train").fillna(False)
-        mean, std = _write_pixels(scratch, pictures, (len(paths), size, size, 3), training)
+        _write_pixels(scratch, pictures, (len(paths), size, size, 3))
     with atomic(folder / "cells.parquet") as scratch:
         cells.to_parquet(scratch, index=False)
     written = ["pixels.npy", "cells.parquet"]
-    if plan == "lab":
+    plan = division.planned(cells, seed)
+    if plan is not None:
         with atomic(folder / "plan.parquet") as scratch:
-            plans.lab_plan(cells, seed, validation_copies).to_parquet(scratch, index=False)
+            plan.to_parquet(scratch, index=False)
         written.append("plan.parquet")
 
+    mean, std = _moments(np.load(folder / "pixels.npy", mmap_mode="r"), cells)
     info = StoreInfo(
         cells=len(cells),
         preprocessing=settings,
-        split=split,
-        plan=plan,
-        validation_copies=validation_copies,
+        division=division,
         seed=seed,
         phantom=any(is_phantom(picture_folder) for picture_folder in {p.parent for p in paths}),
         mean=mean,
@@ -218,13 +242,13 @@ def describe(store: Store) -> str:
                 f"{name:11} {len(part):7,} cells: {normal:6,} normal, {blast:6,} blast, "
                 f"{part['subject'].nunique():4} subjects"
             )
-    shared = splits.shared_subjects(cells)
+    shared = splits.shared_people(cells)
     if shared:
         lines.append(
             f"{len(shared)} subjects stand on more than one side: figures on this split say little "
             "about new patients"
         )
-    elif info.split != "lab":
+    elif info.division.split != "lab":
         lines.append("no subject name stands on two sides")
     if info.preprocessing.window:
         cut = int((~cells["whole"]).sum())
@@ -233,7 +257,7 @@ def describe(store: Store) -> str:
             "(column `whole` of cells.parquet)"
         )
     rows, _ = store.training_plan()
-    lines.append(f"plan {info.plan}: {len(rows):,} pictures an epoch")
+    lines.append(f"plan {info.division.plan}: {len(rows):,} pictures an epoch")
     return "\n".join(lines)
 
 
@@ -271,29 +295,28 @@ def _each(function: Callable[[Path], T], paths: list[Path], what: str) -> Iterat
 
 
 def _write_pixels(
-    path: Path,
-    pictures: Iterator[NDArray[np.uint8]],
-    shape: tuple[int, int, int, int],
-    training: pd.Series,
-) -> tuple[Three, Three]:
-    """Write `pictures` one after the other as an array of `shape`.
-
-    Returns mean and standard deviation by channel, in [0, 1], of those that are `training`.
-    """
-    # Whole numbers are exact in any order; rows of pixels, not single ones, keep numpy fast.
-    sums, squares = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
-    # Written as a stream: the pages of a memory map would fill the memory with the data set.
+    path: Path, pictures: Iterator[NDArray[np.uint8]], shape: tuple[int, int, int, int]
+) -> None:
+    """Write `pictures` one after the other as an array of `shape`."""
+    # As a stream: the pages of a memory map would fill the memory with the data set.
     with path.open("wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
-        for picture, trained_on in zip(pictures, training, strict=True):
+        for picture in pictures:
             file.write(np.ascontiguousarray(picture).data)
-            if trained_on:
-                lines = picture.reshape(len(picture), -1)
-                squared = np.square(lines, dtype=np.uint16)
-                sums += lines.sum(axis=0, dtype=np.int64).reshape(-1, 3).sum(axis=0)
-                squares += squared.sum(axis=0, dtype=np.int64).reshape(-1, 3).sum(axis=0)
-    count = training.sum() * shape[1] * shape[2]
+
+
+def _moments(pixels: NDArray[np.uint8], cells: pd.DataFrame) -> tuple[Three, Three]:
+    """Return mean and standard deviation of the training cells' pixels, by channel, in [0, 1]."""
+    rows = np.flatnonzero(cells["split"].eq("train").fillna(False))
+    # Whole numbers are exact in any order; rows of pixels, not single ones, keep numpy fast.
+    sums, squares = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
+    for row in rows:
+        lines = pixels[row].reshape(len(pixels[row]), -1)
+        squared = np.square(lines, dtype=np.uint16)
+        sums += lines.sum(axis=0, dtype=np.int64).reshape(-1, 3).sum(axis=0)
+        squares += squared.sum(axis=0, dtype=np.int64).reshape(-1, 3).sum(axis=0)
+    count = len(rows) * pixels.shape[1] * pixels.shape[2]
     mean = sums / count / 255
     return _three(mean), _three(np.sqrt(squares / count / 255**2 - mean**2))
 

@@ -21,7 +21,7 @@ class Makeup:
             unknown, subjects.
         by_subject: index: subject, the largest first; columns: normal, blast, then one for each
             split that holds cells (its cells of that subject), then total.
-        shared: subjects on more than one side.
+        shared: people on more than one side.
         nameless: cells in a split that have no subject.
     """
 
@@ -61,6 +61,6 @@ def makeup(cells: pd.DataFrame) -> Makeup:
     return Makeup(
         by_split=by_split,
         by_subject=by_subject,
-        shared=splits.shared_subjects(cells),
+        shared=splits.shared_people(cells),
         nameless=int(cells.loc[in_split, "subject"].isna().sum()),
     )

@@ -22,6 +22,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from leukoscope import models
+from leukoscope.cells.division import Division
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.files import atomic, write_text
@@ -43,6 +44,7 @@ class RunConfig(BaseModel):
         recipe: how it is trained.
         seed: of the first weights and of the order of cells.
         store, store_digest: absolute path, and what tells the store from another.
+        division: how its cells are divided, None: as they were prepared.
         watch_test: note loss and accuracy on the test split each epoch, as the original lab did.
             Nothing is ever chosen by them.
         device, precision: as lightning-fabric names accelerators and precisions.
@@ -57,6 +59,7 @@ class RunConfig(BaseModel):
     seed: int = 0
     store: str
     store_digest: str
+    division: Division | None = None
     watch_test: bool = False
     device: Device = "auto"
     precision: Precision = "32-true"
@@ -161,7 +164,7 @@ class Run:
             pd.DataFrame(rows).to_csv(scratch, index=False, lineterminator="\n")
 
     def open_store(self) -> Store:
-        """Open the store that this run trains on.
+        """Open the store that this run trains on, divided as it says.
 
         Raises:
             BadInputError: it has gone, or another stands in its place.
@@ -172,7 +175,7 @@ class Run:
                 f"{store.folder} is not the store that {self.folder} was trained on: "
                 "it was prepared anew since"
             )
-        return store
+        return store.divided(self.config.division) if self.config.division else store
 
     def load_model(self, which: Which = "best") -> torch.nn.Module:
         """Return the trained network, in evaluation mode, channels last, on the CPU."""
