@@ -9,8 +9,8 @@ from leukoscope import models
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation.evaluate import Metrics, evaluate, metrics_file
+from leukoscope.studies.runs import complete, open_or_create
 from leukoscope.training.run import Run, RunConfig
-from leukoscope.training.trainer import train
 
 
 def compare(configs: Sequence[RunConfig], folder: Path) -> list[Run]:
@@ -21,11 +21,9 @@ def compare(configs: Sequence[RunConfig], folder: Path) -> list[Run]:
     Raises:
         BadInputError: a folder holds a run of another configuration.
     """
-    runs = [_run(config, folder / config.model) for config in configs]
+    runs = [open_or_create(config, folder / config.model) for config in configs]
     for run in runs:
-        if not run.finished:
-            last = run.checkpoint("last")
-            train(run, resume=last if last.exists() else None)
+        complete(run)
         for split in ("validation", "test"):
             if not metrics_file(run, split).exists():
                 evaluate(run, split)
@@ -80,16 +78,3 @@ def summary(runs: Sequence[Run]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def _run(config: RunConfig, folder: Path) -> Run:
-    if not Run.exists(folder):
-        return Run.create(folder, config)
-    run = Run.open(folder)
-    # The machine may change between two sittings; what is trained may not.
-    machine = {"device", "precision", "threads"}
-    if run.config.model_dump(exclude=machine) != config.model_dump(exclude=machine):
-        raise BadInputError(
-            f"{folder} holds a run of another configuration; choose another folder or delete it"
-        )
-    return run
