@@ -190,20 +190,31 @@ def train(
 def evaluate(
     run: Annotated[Path, typer.Argument(help="The run folder.")],
     split: Annotated[Split, typer.Option(help="Which cells.")] = "test",
+    cells: Annotated[
+        Path | None, typer.Option(metavar="MANIFEST", help="Other cells, instead of a split.")
+    ] = None,
     checkpoint: Annotated[Literal["best", "last"], typer.Option(help="Whose weights.")] = "best",
     submission: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Also write the Kaggle form ID,label.")
     ] = None,
 ) -> None:
-    """Call every cell of a split; write predictions, accuracy and confusion matrix."""
-    from leukoscope.evaluation.evaluate import describe, write_submission
-    from leukoscope.evaluation.evaluate import evaluate as judge
+    """Judge a run by subject: metrics with intervals, operating points, shortcuts, predictions.
+
+    The temperature and the operating points come from the run's own validation cells.
+    """
+    from leukoscope.cells import manifest as table
+    from leukoscope.evaluation import evaluate as judge
+    from leukoscope.evaluation.describe import describe
     from leukoscope.training.run import Run
 
     opened = Run.open(run)
-    print(describe(judge(opened, split, checkpoint)))
+    if cells:
+        found = judge.evaluate_others(opened, table.read(cells), cells.stem, checkpoint)
+    else:
+        found = judge.evaluate(opened, split, checkpoint)
+    print(describe(opened, found))
     if submission:
-        write_submission(opened, split, checkpoint, submission)
+        judge.write_submission(opened, found.name, checkpoint, submission)
         print(f"submission: {submission}")
 
 

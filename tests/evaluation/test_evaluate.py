@@ -1,19 +1,23 @@
-"""Evaluation: counts that a person can check, and the files that others read."""
+"""Evaluation: numbers that a person can check, what validation settles, and files others read."""
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
-from leukoscope.evaluation.evaluate import (
-    Metrics,
-    describe,
-    evaluate,
+from leukoscope.evaluation import reads
+from leukoscope.evaluation.describe import describe
+from leukoscope.evaluation.evaluate import evaluate, evaluate_others, settle, write_submission
+from leukoscope.evaluation.result import (
+    Evaluation,
     metrics_file,
     predictions_file,
-    write_submission,
+    settled_file,
+    subjects_file,
 )
 from leukoscope.training.run import Run, RunConfig
 from leukoscope.training.trainer import train
@@ -29,44 +33,134 @@ def run(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return made
 
 
-def test_predictions_are_one_row_a_cell_in_order(run: Run, store: Store) -> None:
-    evaluate(run, "test")
+@pytest.fixture(scope="module")
+def tested(run: Run) -> Evaluation:
+    return evaluate(run, "test")
+
+
+def test_predictions_are_one_row_a_cell_in_order(
+    run: Run, tested: Evaluation, store: Store
+) -> None:
     predictions = pd.read_parquet(predictions_file(run, "test"))
     expected = store.cells.iloc[store.rows("test")]
-    assert predictions["id"].tolist() == expected["id"].tolist()
-    assert predictions["label"].tolist() == expected["label"].tolist()
-    assert predictions["probability"].between(0, 1).all()
+    for column in ("id", "label", "person"):
+        assert predictions[column].tolist() == expected[column].tolist()
+    logit = predictions["logit"].to_numpy()
+    assert predictions["probability"].to_numpy() == pytest.approx(1 / (1 + np.exp(-logit)))
+    softened = 1 / (1 + np.exp(-logit / tested.temperature))
+    assert predictions["calibrated"].to_numpy() == pytest.approx(softened)
     assert (predictions["call"] == (predictions["probability"] >= 0.5)).all()
 
 
-def test_metrics_count_what_the_predictions_say(run: Run) -> None:
-    metrics = evaluate(run, "validation")
-    predictions = pd.read_parquet(predictions_file(run, "validation"))
-    counted = [
-        [
-            int(((predictions["label"] == truth) & (predictions["call"] == call)).sum())
-            for call in (0, 1)
-        ]
-        for truth in (0, 1)
-    ]
-    assert metrics.confusion == counted
-    assert metrics.accuracy == (counted[0][0] + counted[1][1]) / len(predictions)
-    assert Metrics.read(run, "validation") == metrics
-    # The weights kept are those of the epoch that validated best.
+def test_figures_say_what_the_predictions_say(run: Run, tested: Evaluation) -> None:
+    predictions = pd.read_parquet(predictions_file(run, "test")).astype({"label": int})
+    truth, call = predictions["label"], predictions["call"]
+    assert (
+        tested.confusion
+        == pd.crosstab(truth, call)
+        .reindex(index=[0, 1], columns=[0, 1], fill_value=0)
+        .to_numpy()
+        .tolist()
+    )
+    assert tested.accuracy == pytest.approx((truth == call).mean())
+    assert tested.scores["auroc"].value == pytest.approx(
+        roc_auc_score(truth, predictions["probability"])
+    )
+    assert tested.cells == len(predictions)
+    people = predictions.groupby("label")["person"].nunique()
+    assert (tested.normal_subjects, tested.blast_subjects) == (people[0], people[1])
+    assert Evaluation.read(run, "test") == tested
+
+
+def test_validation_figures_are_those_of_the_epoch_that_was_kept(run: Run) -> None:
+    validated = evaluate(run, "validation")
     history = run.history.set_index("epoch")
-    assert metrics.accuracy == pytest.approx(history.loc[metrics.epoch, "validation_accuracy"])
-    assert f"accuracy {metrics.accuracy:.4f}" in describe(metrics)
+    assert validated.accuracy == pytest.approx(history.loc[validated.epoch, "validation_accuracy"])
 
 
-def test_the_last_epoch_stands_beside_the_best(run: Run) -> None:
-    best, last = evaluate(run, "test"), evaluate(run, "test", "last")
-    assert last.epoch == 2
-    assert Metrics.read(run, "test") == best
-    assert metrics_file(run, "test", "last").exists()
-
-
-def test_submission_has_the_kaggle_form(run: Run, tmp_path: Path) -> None:
+def test_thresholds_and_temperature_come_from_validation_alone(
+    run: Run, tested: Evaluation
+) -> None:
+    settled = settle(run)
+    validated = evaluate(run, "validation")
+    assert tested.temperature == validated.temperature == settled.temperature
+    for judged, chosen in zip(tested.calls, settled.points, strict=True):
+        assert judged.point == chosen
+    # On the cells that they were chosen by they do what they say.
+    for judged in validated.calls:
+        assert judged.metrics["sensitivity"].value == pytest.approx(judged.point.sensitivity)
+        assert judged.metrics["specificity"].value == pytest.approx(judged.point.specificity)
+    kept = settled_file(run, "best").stat().st_mtime_ns
     evaluate(run, "test")
+    assert settled_file(run, "best").stat().st_mtime_ns == kept
+
+
+def test_subjects_stand_in_a_table_of_their_own(run: Run, tested: Evaluation) -> None:
+    table = pd.read_csv(subjects_file(run, "test"))
+    predictions = pd.read_parquet(predictions_file(run, "test"))
+    assert table["cells"].sum() == len(predictions)
+    assert set(table["subject"]) == set(predictions["subject"])
+    assert table["accuracy"].is_monotonic_increasing
+
+
+def test_a_second_look_at_the_test_split_is_recorded(run: Run, tested: Evaluation) -> None:
+    evaluate(run, "test")
+    assert reads.read(run)["epoch"].tolist() == [tested.epoch]
+    last = evaluate(run, "test", "last")
+    looks = {tested.epoch, last.epoch}
+    assert set(reads.read(run)["epoch"]) == looks
+    assert Evaluation.read(run, "test") == tested
+    assert metrics_file(run, "test", "last").exists()
+    said = describe(run, last)
+    assert ("looked at with 2 different weights" in said) == (len(looks) == 2)
+
+
+def test_other_cells_are_judged_by_the_runs_own_validation(
+    run: Run, tested: Evaluation, store: Store, cells: pd.DataFrame
+) -> None:
+    same = cells.iloc[store.rows("test")].reset_index(drop=True)
+    others = evaluate_others(run, same, "elsewhere")
+    # The test split's own pictures, prepared anew: the same calls, to the last digit.
+    ours, theirs = (
+        pd.read_parquet(predictions_file(run, name)) for name in ("test", "external-elsewhere")
+    )
+    assert np.array_equal(ours["logit"], theirs["logit"])
+    assert others.scores == tested.scores
+    assert [calls.point for calls in others.calls] == [calls.point for calls in tested.calls]
+    assert {shift.feature for shift in others.shifts} >= {"area", "mean_red"}
+    assert "external-elsewhere" in describe(run, others)
+
+
+def test_cells_unlike_the_training_ones_are_warned_of(
+    run: Run, cells: pd.DataFrame, tmp_path: Path
+) -> None:
+    from PIL import Image, ImageOps
+
+    stained = cells.iloc[:12].copy()
+    for row, path in zip(stained.index, stained["path"], strict=True):
+        target = tmp_path / Path(path).name
+        with Image.open(path) as picture:
+            red, green, blue = picture.split()
+            Image.merge("RGB", (blue, red, ImageOps.autocontrast(green))).save(target)
+        stained.loc[row, "path"] = str(target)
+    found = evaluate_others(run, stained, "stain")
+    warned = {shift.feature for shift in found.shifts if shift.warns}
+    assert "mean_red" in warned
+    assert "area" not in warned
+    assert "warning: 100% of these cells lie outside the training cells in mean_" in describe(
+        run, found
+    )
+
+
+def test_cells_without_labels_are_called_and_not_judged(run: Run, cells: pd.DataFrame) -> None:
+    unlabelled = cells.iloc[:5].assign(label=pd.array([pd.NA] * 5, dtype="Int64"))
+    found = evaluate_others(run, unlabelled, "unknown")
+    assert (found.cells, found.accuracy, found.calls) == (0, None, [])
+    assert "no labels, so no figures" in describe(run, found)
+    assert len(pd.read_parquet(predictions_file(run, "external-unknown"))) == 5
+
+
+def test_submission_has_the_kaggle_form(run: Run, tested: Evaluation, tmp_path: Path) -> None:
     write_submission(run, "test", "best", tmp_path / "out.csv")
     predictions = pd.read_parquet(predictions_file(run, "test"))
     lines = [f"{cell.id},{cell.call}" for cell in predictions.itertuples()]
@@ -77,4 +171,4 @@ def test_what_cannot_be_evaluated_is_said(run: Run) -> None:
     with pytest.raises(BadInputError, match="'valid' is none of train, validation, test"):
         evaluate(run, "valid")
     with pytest.raises(BadInputError, match="was not evaluated on its train split"):
-        Metrics.read(run, "train")
+        Evaluation.read(run, "train")

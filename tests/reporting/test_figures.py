@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.text import Annotation, Text
 
 from leukoscope.errors import BadInputError
-from leukoscope.evaluation.evaluate import Metrics
+from leukoscope.evaluation.operating import OperatingPoint
+from leukoscope.evaluation.result import Calls, Evaluation
 from leukoscope.reporting import figures
 from leukoscope.reporting.style import svg
 
@@ -29,9 +30,25 @@ def lines_of(axes: Axes) -> dict[str, np.ndarray]:
     return {str(line.get_label()): np.asarray(line.get_xydata()) for line in axes.lines}
 
 
-def metrics_of(confusion: list[list[int]] | None) -> Metrics:
-    cells = int(np.sum(confusion)) if confusion else 0
-    return Metrics("test", "best", 3, cells, None, confusion)
+def evaluation_of(confusion: list[list[int]] | None) -> Evaluation:
+    half = OperatingPoint(
+        name="0.5",
+        threshold=0.5,
+        sensitivity=0.9,
+        specificity=0.9,
+        sensitivity_error=0.1,
+        specificity_error=0.1,
+    )
+    return Evaluation(
+        name="test",
+        checkpoint="best",
+        epoch=3,
+        temperature=1.0,
+        cells=int(np.sum(confusion)) if confusion else 0,
+        normal_subjects=2,
+        blast_subjects=2,
+        calls=[Calls(point=half, confusion=confusion, metrics={})] if confusion else [],
+    )
 
 
 def test_accuracy_curves_are_the_histories() -> None:
@@ -116,7 +133,7 @@ def test_a_loss_without_measure_leaves_room_for_the_others() -> None:
 
 
 def test_confusion_has_true_classes_in_rows_and_predicted_ones_in_columns() -> None:
-    figure = figures.confusion("resnet18", metrics_of([[1_200, 300], [50, 950]]))
+    figure = figures.confusion("resnet18", evaluation_of([[1_200, 300], [50, 950]]))
     (axes,) = figure.axes
     told: dict[tuple[int, int], list[str]] = {}
     for text in axes.texts:
@@ -139,13 +156,13 @@ def test_confusion_has_true_classes_in_rows_and_predicted_ones_in_columns() -> N
 
 
 def test_confusion_of_a_class_without_cells_has_no_shares() -> None:
-    (axes,) = figures.confusion("resnet18", metrics_of([[0, 0], [1, 3]])).axes
+    (axes,) = figures.confusion("resnet18", evaluation_of([[0, 0], [1, 3]])).axes
     assert [text.get_text() for text in axes.texts][:4] == ["–", "0", "–", "0"]
 
 
 def test_confusion_needs_labels() -> None:
     with pytest.raises(BadInputError, match="no labels"):
-        figures.confusion("resnet18", metrics_of(None))
+        figures.confusion("resnet18", evaluation_of(None))
 
 
 def test_a_figure_is_well_formed_and_the_same_bytes_twice() -> None:

@@ -9,7 +9,7 @@ from leukoscope.reporting.makeup import makeup
 def cells_of(*rows: tuple[int | None, str | None, str | None]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["label", "subject", "split"], dtype=object)
     table["id"] = table["path"] = [f"{i}.bmp" for i in range(len(table))]
-    return manifest.typed(table.reindex(columns=manifest.COLUMNS))
+    return manifest.typed(table.reindex(columns=manifest.COLUMNS)).assign(person=table["subject"])
 
 
 def test_cells_classes_and_subjects_are_counted_by_split() -> None:

@@ -13,7 +13,7 @@ import yaml
 
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
-from leukoscope.evaluation.evaluate import predictions_file
+from leukoscope.evaluation.result import predictions_file
 from leukoscope.reporting.report import Settings, write_report
 from leukoscope.studies import architectures
 
@@ -129,7 +129,7 @@ def test_subjects_on_two_sides_are_warned_of(single: Path) -> None:
     cells = store.cells.copy()
     moved = store.rows("train")[0]
     cells.loc[moved, "split"] = "validation"
-    change_store(single, cells, split="lab")
+    change_store(single, cells, division={"split": "lab"})
     text = page_of(single).text
     assert "1 of 12 subjects stand on more than one side" in text
     assert "Read these accuracies as optimistic" in text

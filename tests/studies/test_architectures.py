@@ -7,7 +7,7 @@ import pytest
 from leukoscope import models
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
-from leukoscope.evaluation.evaluate import Metrics
+from leukoscope.evaluation.result import Evaluation
 from leukoscope.studies import architectures
 from leukoscope.training.run import Run, RunConfig
 
@@ -35,7 +35,7 @@ def test_runs_are_trained_once_and_summed_up(store: Store, tmp_path: Path) -> No
         assert row["epochs"] == 2
         assert row["highest_test_accuracy"] == history["test_accuracy"].max()
         assert row["final_test_accuracy"] == history["test_accuracy"].iloc[-1]
-        assert row["test_accuracy"] == Metrics.read(run, "test").accuracy
+        assert row["test_accuracy"] == Evaluation.read(run, "test").accuracy
         assert row["test_accuracy"] == pytest.approx(
             history.set_index("epoch").loc[row["best_epoch"], "test_accuracy"]
         )

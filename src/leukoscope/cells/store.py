@@ -12,13 +12,11 @@ A folder of
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -28,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from leukoscope import __version__
 from leukoscope.cells import plans, splits
 from leukoscope.cells.division import Division
+from leukoscope.cells.parallel import each
 from leukoscope.cells.phantom import is_phantom
 from leukoscope.cells.preprocess import (
     Crop,
@@ -37,19 +36,14 @@ from leukoscope.cells.preprocess import (
     preprocess,
     read_picture,
 )
-from leukoscope.errors import BadInputError, listing
+from leukoscope.errors import BadInputError
 from leukoscope.files import atomic, write_text
-from leukoscope.progress import Bar
 
-T = TypeVar("T")
 Three = tuple[float, float, float]
 """Red, green, blue."""
 
 BY_SUBJECT = Division()
 """How cells are divided unless the user asks for something else."""
-
-AHEAD = 512
-"""Pictures in work at once: enough for every core, few enough to keep memory flat."""
 
 
 class StoreInfo(BaseModel):
@@ -194,14 +188,14 @@ def prepare(
     window = None
     cells["whole"] = True
     if crop == "cell":
-        boxes = np.array(list(_each(_box, paths, "measuring cells")), dtype=np.int64)
+        boxes = np.array(list(each(_box, paths, "measuring cells")), dtype=np.int64)
         window = fitting_window(boxes)
         cells["whole"] = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) <= window
     settings = Preprocessing(crop=crop, size=size, window=window)
 
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(folder / "pixels.npy") as scratch:
-        pictures = _each(partial(_pixels, settings=settings), paths, "preparing cells")
+        pictures = each(partial(_pixels, settings=settings), paths, "preparing cells")
         _write_pixels(scratch, pictures, (len(paths), size, size, 3))
     with atomic(folder / "cells.parquet") as scratch:
         cells.to_parquet(scratch, index=False)
@@ -268,30 +262,6 @@ def _box(path: Path) -> tuple[int, int, int, int]:
 
 def _pixels(path: Path, settings: Preprocessing) -> NDArray[np.uint8]:
     return preprocess(read_picture(path), settings)
-
-
-def _each(function: Callable[[Path], T], paths: list[Path], what: str) -> Iterator[T]:
-    """Yield `function` of each path, in order, on all cores; at the end list what failed."""
-
-    def attempt(path: Path) -> T | BadInputError:
-        try:
-            return function(path)
-        except BadInputError as error:
-            return error
-
-    failed = []
-    # Pillow decodes and resizes outside the interpreter lock, so threads use every core.
-    with ThreadPoolExecutor(os.cpu_count()) as pool, Bar(what, len(paths), "images") as bar:
-        for start in range(0, len(paths), AHEAD):
-            some = paths[start : start + AHEAD]
-            for row, result in enumerate(pool.map(attempt, some), start=start):
-                bar.advance()
-                if isinstance(result, BadInputError):
-                    failed.append(f"row {row + 1}: {result}")
-                elif not failed:
-                    yield result
-    if failed:
-        raise BadInputError(f"{len(failed):,} pictures cannot be prepared:{listing(failed)}")
 
 
 def _write_pixels(

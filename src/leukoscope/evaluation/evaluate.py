@@ -1,138 +1,120 @@
-"""What a trained network says of one split, and how often it is right."""
+"""How good a trained network is on cells it did not train on, and how far that can be trusted.
 
-import json
-from dataclasses import asdict, dataclass
+Everything that is fitted, a temperature and the operating points, is fitted on validation cells;
+the cells that judge only read it. What is written where: `leukoscope.evaluation.result`.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-import torch
-from sklearn.metrics import accuracy_score, confusion_matrix
 
-from leukoscope.cells.loader import network_input, ordered_batches
-from leukoscope.cells.splits import SPLITS
-from leukoscope.errors import BadInputError
-from leukoscope.files import atomic, write_text
-from leukoscope.progress import Bar
+from leukoscope.cells.store import Store
+from leukoscope.evaluation import baselines, reads, shift
+from leukoscope.evaluation.bootstrap import Units
+from leukoscope.evaluation.calibration import fit_temperature, probability
+from leukoscope.evaluation.judgement import judge
+from leukoscope.evaluation.metrics import Scored
+from leukoscope.evaluation.operating import operating_points
+from leukoscope.evaluation.predictions import predict, predict_others
+from leukoscope.evaluation.result import (
+    Evaluation,
+    Settled,
+    metrics_file,
+    predictions_file,
+    settled_file,
+    subjects_file,
+)
+from leukoscope.evaluation.subjects import by_subject
+from leukoscope.files import atomic
 from leukoscope.training.checkpoint import Checkpoint
 from leukoscope.training.run import Run, Which
 
-BATCH = 128
 
-THRESHOLD = 0.5
-"""Probability of blast from which a cell is called one: the larger of two logits."""
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """What ``metrics-<split>.json`` says.
-
-    Attributes:
-        split, checkpoint, epoch: what was judged, by the weights of which epoch.
-        cells: with a label; the others cannot be judged.
-        accuracy: share of calls that are right, None without labels.
-        confusion: cells by [true class][called class], 0 normal, 1 blast; None without labels.
-    """
-
-    split: str
-    checkpoint: Which
-    epoch: int
-    cells: int
-    accuracy: float | None
-    confusion: list[list[int]] | None
-
-    @classmethod
-    def read(cls, run: Run, split: str) -> "Metrics":
-        """Read what `evaluate` wrote of the best epoch.
-
-        Raises:
-            BadInputError: `run` was not evaluated on `split`.
-        """
-        path = metrics_file(run, split)
-        if not path.exists():
-            raise BadInputError(
-                f"{run.folder} was not evaluated on its {split} split; once it is trained: "
-                f"leukoscope evaluate {run.folder} --split {split}"
-            )
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
-
-
-def metrics_file(run: Run, split: str, which: Which = "best") -> Path:
-    """Return where `evaluate` writes its metrics; those of the last epoch stand apart."""
-    return run.folder / f"metrics-{_stem(split, which)}.json"
-
-
-def predictions_file(run: Run, split: str, which: Which = "best") -> Path:
-    """Return where `evaluate` writes its predictions."""
-    return run.folder / f"predictions-{_stem(split, which)}.parquet"
-
-
-def _stem(split: str, which: Which) -> str:
-    return split if which == "best" else f"{split}-{which}"
-
-
-def evaluate(run: Run, split: str = "test", which: Which = "best") -> Metrics:
-    """Call every cell of `split` and write predictions and metrics into the run folder.
-
-    ``predictions-<split>.parquet`` has one row a cell in the manifest's order: id, path, subject,
-    label (may be unknown), probability of blast, call (0 normal, 1 blast).
+def evaluate(run: Run, split: str = "test", which: Which = "best") -> Evaluation:
+    """Judge `run` on a split of its store and write everything into the run folder.
 
     Raises:
         BadInputError: no such split, or no cells in it.
     """
     predictions = predict(run, split, which)
-    with atomic(predictions_file(run, split, which)) as scratch:
-        predictions.to_parquet(scratch, index=False)
-    known = predictions.dropna(subset=["label"])
-    truth, call = known["label"].astype(int), known["call"].astype(int)
-    metrics = Metrics(
-        split=split,
-        checkpoint=which,
-        epoch=Checkpoint.load(run.checkpoint(which)).progress.epoch,
-        cells=len(known),
-        accuracy=float(accuracy_score(truth, call)) if len(known) else None,
-        confusion=confusion_matrix(truth, call, labels=[0, 1]).tolist() if len(known) else None,
-    )
-    text = json.dumps(asdict(metrics), indent=2) + "\n"
-    write_text(metrics_file(run, split, which), text)
-    return metrics
-
-
-@torch.inference_mode()
-def predict(run: Run, split: str, which: Which = "best") -> pd.DataFrame:
-    """Return the predictions of `evaluate`, without writing anything."""
-    if split not in SPLITS:
-        raise BadInputError(f"split {split!r} is none of {', '.join(SPLITS)}")
+    if split == "test":
+        reads.record(run, which, _epoch(run, which))
     store = run.open_store()
-    rows = store.rows(split)
-    if not len(rows):
-        raise BadInputError(f"{store.folder} has no cells in its {split} split")
-    torch.set_num_threads(run.config.threads)
-    model = run.load_model(which)
-    mean, std = torch.tensor(store.info.mean), torch.tensor(store.info.std)
-    probabilities = []
-    with Bar(f"{run.config.model} on {split}", len(rows), "images") as bar:
-        for batch in ordered_batches(store, rows, BATCH):
-            logits = model(network_input(batch, mean, std))
-            probabilities.append(logits.softmax(1)[:, 1])
-            bar.advance(len(batch.labels))
-    predictions = store.cells.iloc[rows][["id", "path", "subject", "label"]].reset_index(drop=True)
-    predictions["probability"] = torch.cat(probabilities).numpy()
-    predictions["call"] = (predictions["probability"] >= THRESHOLD).astype("Int64")
-    return predictions
+    features = baselines.shortcuts(store.pixels[store.rows(split)])
+    return _judged(run, split, which, predictions, _training_features(store), features)
 
 
-def describe(metrics: Metrics) -> str:
-    """Say the metrics in a few lines."""
-    lines = [f"{metrics.split}: {metrics.cells:,} labelled cells, epoch {metrics.epoch}"]
-    if metrics.confusion:
-        (tn, fp), (fn, tp) = metrics.confusion
-        lines += [
-            f"accuracy {metrics.accuracy:.4f}",
-            f"{'':15}{'called normal':>15}{'called blast':>15}",
-            f"{'true normal':15}{tn:15,}{fp:15,}",
-            f"{'true blast':15}{fn:15,}{tp:15,}",
-        ]
-    return "\n".join(lines)
+def evaluate_others(run: Run, cells: pd.DataFrame, name: str, which: Which = "best") -> Evaluation:
+    """Judge `run` on other `cells`, a manifest, by what its own validation cells settled.
+
+    The evaluation is called ``external-<name>`` and says where the pictures lie outside what the
+    network was trained on.
+
+    Raises:
+        BadInputError: pictures cannot be read; all are listed.
+    """
+    predictions, pixels = predict_others(run, cells, which)
+    features = baselines.shortcuts(pixels)
+    training = _training_features(run.open_store())
+    shifts = shift.measured(training, features)
+    return _judged(run, f"external-{name}", which, predictions, training, features, shifts)
+
+
+def settle(run: Run, which: Which = "best") -> Settled:
+    """Return temperature and operating points of those weights, fitted on validation if need be."""
+    path, epoch = settled_file(run, which), _epoch(run, which)
+    if path.exists():
+        kept = Settled.model_validate_json(path.read_text(encoding="utf-8"))
+        if kept.epoch == epoch:
+            return kept
+    cells = predict(run, "validation", which)
+    logit, truth = cells["logit"].to_numpy(), cells["label"].eq(1).to_numpy(dtype=bool)
+    temperature = fit_temperature(logit, truth)
+    scored = Scored(truth, probability(logit, temperature))
+    points = operating_points(scored, Units.of(cells["person"], truth))
+    return Settled(epoch=epoch, temperature=temperature, points=points).write(path)
+
+
+def _judged(
+    run: Run,
+    name: str,
+    which: Which,
+    predictions: pd.DataFrame,
+    training: pd.DataFrame,
+    features: pd.DataFrame,
+    shifts: Sequence[shift.Shift] = (),
+) -> Evaluation:
+    settled = settle(run, which)
+    logit = predictions["logit"].to_numpy()
+    predictions["calibrated"] = probability(logit, settled.temperature)
+    with atomic(predictions_file(run, name, which)) as scratch:
+        predictions.to_parquet(scratch, index=False)
+
+    known = predictions["label"].notna().to_numpy()
+    labelled = predictions[known].astype({"label": int}).reset_index(drop=True)
+    people = labelled.groupby("label")["person"].nunique()
+    evaluation = Evaluation(
+        name=name,
+        checkpoint=which,
+        epoch=settled.epoch,
+        temperature=settled.temperature,
+        cells=len(labelled),
+        normal_subjects=int(people.get(0, 0)),
+        blast_subjects=int(people.get(1, 0)),
+        shifts=list(shifts),
+    )
+    if len(labelled):
+        with atomic(subjects_file(run, name, which)) as scratch:
+            table = by_subject(labelled, settled.points[0])
+            table.to_csv(scratch, index=False, lineterminator="\n")
+        store = run.open_store()
+        shortcuts = baselines.scores(
+            training, store.labels[store.rows("train")] == 1, features[known]
+        )
+        found = judge(labelled, settled.points, shortcuts)
+        evaluation = evaluation.model_copy(update=dict(found))
+    return evaluation.write(metrics_file(run, name, which))
 
 
 def write_submission(run: Run, split: str, which: Which, path: Path) -> None:
@@ -141,3 +123,11 @@ def write_submission(run: Run, split: str, which: Which, path: Path) -> None:
     table = predictions[["id", "call"]].set_axis(["ID", "label"], axis=1)
     with atomic(path) as scratch:
         table.to_csv(scratch, index=False, lineterminator="\n")
+
+
+def _training_features(store: Store) -> pd.DataFrame:
+    return baselines.shortcuts(store.pixels[store.rows("train")])
+
+
+def _epoch(run: Run, which: Which) -> int:
+    return Checkpoint.load(run.checkpoint(which)).progress.epoch

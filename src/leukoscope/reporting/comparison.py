@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from leukoscope.evaluation.evaluate import Metrics
+from leukoscope.evaluation.result import Evaluation
 from leukoscope.files import atomic
 from leukoscope.reporting import figures
 from leukoscope.reporting.style import svg
@@ -36,7 +36,7 @@ def draw(runs: Sequence[Run]) -> dict[str, bytes]:
     pictures["train"] = len(store.training_plan()[0])
     # By folder: two runs of one model may be compared, and in a comparison it is the model's name.
     histories = {run.folder.name: run.history for run in runs}
-    tests = {run.folder.name: Metrics.read(run, "test") for run in runs}
+    tests = {run.folder.name: Evaluation.read(run, "test") for run in runs}
     kept = {name: metrics.epoch for name, metrics in tests.items()}
     limits = figures.loss_limits(histories.values())
 

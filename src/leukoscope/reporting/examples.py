@@ -12,7 +12,7 @@ from PIL import Image
 
 from leukoscope.cells.manifest import CLASSES
 from leukoscope.cells.store import Store
-from leukoscope.evaluation.evaluate import THRESHOLD
+from leukoscope.evaluation.predictions import THRESHOLD
 
 UNSURE = 0.2
 """How far from the threshold a probability may lie to count as unsure."""

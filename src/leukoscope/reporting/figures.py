@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from leukoscope.cells.manifest import CLASSES
 from leukoscope.cells.splits import SPLITS
 from leukoscope.errors import BadInputError
-from leukoscope.evaluation.evaluate import Metrics
+from leukoscope.evaluation.result import Evaluation
 from leukoscope.reporting.style import (
     DASHES,
     INK,
@@ -138,7 +138,7 @@ def loss_limits(histories: Iterable[pd.DataFrame]) -> tuple[float, float]:
     return float(below.max(initial=NICE[0])), float(above.min(initial=NICE[-1]))
 
 
-def confusion(name: str, metrics: Metrics) -> Figure:
+def confusion(name: str, evaluation: Evaluation) -> Figure:
     """Draw a confusion matrix: rows are true classes, columns predicted ones.
 
     Each cell shows its count and its share of the row, which is also its shade.
@@ -146,11 +146,11 @@ def confusion(name: str, metrics: Metrics) -> Figure:
     Raises:
         BadInputError: the split has no labels.
     """
-    if metrics.confusion is None:
+    if evaluation.confusion is None:
         raise BadInputError(
-            f"{name}: its {metrics.split} split has no labels to compare calls with"
+            f"{name}: its {evaluation.name} split has no labels to compare calls with"
         )
-    counts = np.array(metrics.confusion)
+    counts = np.array(evaluation.confusion)
     totals = counts.sum(axis=1)
     shares = counts / np.maximum(totals, 1)[:, None]
     classes = list(CLASSES.values())
@@ -170,7 +170,7 @@ def confusion(name: str, metrics: Metrics) -> Figure:
         axes.set_yticks(range(len(classes)), named)
         axes.set_xlabel("Predicted class (columns)")
         axes.set_ylabel("True class (rows)")
-        axes.set_title(f"{name} on {metrics.split} (n = {metrics.cells:,})")
+        axes.set_title(f"{name} on {evaluation.name} (n = {evaluation.cells:,})")
         axes.tick_params(length=0, colors=INK)
         axes.spines[:].set_visible(False)
         axes.axhline(0.5, color="white", linewidth=2)

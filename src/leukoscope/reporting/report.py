@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from leukoscope import __version__
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
-from leukoscope.evaluation.evaluate import Metrics, predictions_file
+from leukoscope.evaluation.result import Evaluation, predictions_file
 from leukoscope.files import write_text
 from leukoscope.reporting import comparison
 from leukoscope.reporting.examples import Group, data_uri, groups
@@ -104,7 +104,7 @@ def _networks(runs: Sequence[Run], store: Store, figures: Mapping[str, str]) -> 
                 name=run.folder.name,
                 summary={str(name): value for name, value in row.items()},
                 history=run.history,
-                confusion=Metrics.read(run, "test").confusion or [],
+                confusion=Evaluation.read(run, "test").confusion or [],
                 loss_figure=figures[comparison.loss_file(run)],
                 confusion_figure=figures[comparison.confusion_file(run)],
                 by_subject=right.astype(float).groupby(predictions["subject"]).mean(),

@@ -8,7 +8,8 @@ import pandas as pd
 from leukoscope import models
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
-from leukoscope.evaluation.evaluate import Metrics, evaluate, metrics_file
+from leukoscope.evaluation.evaluate import evaluate
+from leukoscope.evaluation.result import Evaluation, metrics_file
 from leukoscope.studies.runs import complete, open_or_create
 from leukoscope.training.run import Run, RunConfig
 
@@ -56,7 +57,7 @@ def summary(runs: Sequence[Run]) -> pd.DataFrame:
     rows = []
     for run in runs:
         history, size = run.history, Store.open(Path(run.config.store)).info.preprocessing.size
-        test = Metrics.read(run, "test")
+        test = Evaluation.read(run, "test")
         if "test_accuracy" not in history:
             raise BadInputError(
                 f"{run.folder} was trained without --watch-test, so its test accuracy by epoch is "

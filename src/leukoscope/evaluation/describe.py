@@ -1,0 +1,106 @@
+"""An evaluation in plain text, subjects before cells."""
+
+import pandas as pd
+
+from leukoscope.evaluation import reads
+from leukoscope.evaluation.result import Calls, Estimate, Evaluation, subjects_file
+from leukoscope.training.run import Run
+
+WORST = 5
+"""Subjects shown."""
+
+TITLES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "ppv": "positive predictive value",
+    "npv": "negative predictive value",
+    "weighted_f1": "weighted F1",
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "brier": "Brier score",
+    "ece": "calibration error (ECE)",
+    "brier_uncalibrated": "Brier score, before temperature",
+    "ece_uncalibrated": "ECE, before temperature",
+}
+"""What to call each metric."""
+
+
+def describe(run: Run, evaluation: Evaluation) -> str:
+    """Say what an `evaluation` of `run` found."""
+    lines = [
+        f"{evaluation.name}: {evaluation.cells:,} labelled cells, weights of epoch "
+        f"{evaluation.epoch}, temperature {evaluation.temperature:.2f} (from validation)"
+    ]
+    for one in evaluation.shifts:
+        if one.warns:
+            lines.append(
+                f"warning: {one.outside:.0%} of these cells lie outside the training cells in "
+                f"{one.feature} (median {one.median:.3f}, training {one.low:.3f} to {one.high:.3f})"
+            )
+    if not evaluation.calls:
+        return "\n".join([*lines, "no labels, so no figures"])
+    half = evaluation.calls[0]
+    lines += ["", _confusion(half), ""]
+    lines.append(f"{'':32}{'':>8}{'95 % over subjects':>21}{'over cells (optimistic)':>26}")
+    lines += [_line(TITLES[name], value) for name, value in half.metrics.items()]
+    lines += [_line(TITLES[name], value) for name, value in evaluation.scores.items()]
+    lines += ["", "operating points, chosen on validation"]
+    lines += [_point(calls) for calls in evaluation.calls]
+    lines += ["", "shortcuts on the same cells, and what the network gains in AUROC over them"]
+    for shortcut in evaluation.shortcuts:
+        gain = shortcut.auroc_gain
+        lines.append(
+            f"  {shortcut.name:18} AUROC {_number(shortcut.auroc.value)}   gain "
+            f"{_number(gain.value, '+.3f')} ({_range(gain)}){'' if clear(gain) else ': undecided'}"
+        )
+    subjects = pd.read_csv(subjects_file(run, evaluation.name, evaluation.checkpoint))
+    lines += ["", f"{subjects['subject'].nunique()} subjects; the worst:"]
+    for row in subjects.head(WORST).itertuples():
+        lines.append(
+            f"  {row.subject:16} {row.correct:5,} of {row.cells:5,} right, "
+            f"{row.accuracy:.3f} ({row.low:.3f} to {row.high:.3f})"
+        )
+    looks = len(reads.read(run))
+    if evaluation.name == "test" and looks > 1:
+        lines += ["", f"the test split was looked at with {looks} different weights of this run"]
+    return "\n".join(lines)
+
+
+def clear(gain: Estimate) -> bool:
+    """Tell whether a difference's interval over subjects leaves out 0."""
+    return gain.low is not None and gain.high is not None and (gain.low > 0 or gain.high < 0)
+
+
+def _confusion(calls: Calls) -> str:
+    (tn, fp), (fn, tp) = calls.confusion
+    return "\n".join(
+        [
+            f"{'at 0.5':15}{'called normal':>15}{'called blast':>15}",
+            f"{'true normal':15}{tn:15,}{fp:15,}",
+            f"{'true blast':15}{fn:15,}{tp:15,}",
+        ]
+    )
+
+
+def _line(title: str, estimate: Estimate) -> str:
+    cells = _range(estimate, "cell_low", "cell_high")
+    return f"{title:32}{_number(estimate.value):>8}{_range(estimate):>21}{cells:>26}"
+
+
+def _point(calls: Calls) -> str:
+    point, metrics = calls.point, calls.metrics
+    return (
+        f"  {point.name:18} from {point.threshold:.3f}: "
+        f"sensitivity {_number(metrics['sensitivity'].value)} ({_range(metrics['sensitivity'])}), "
+        f"specificity {_number(metrics['specificity'].value)} ({_range(metrics['specificity'])})"
+    )
+
+
+def _number(value: float | None, form: str = ".3f") -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _range(estimate: Estimate, low: str = "low", high: str = "high") -> str:
+    return f"{_number(getattr(estimate, low))} to {_number(getattr(estimate, high))}"

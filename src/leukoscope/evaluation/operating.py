@@ -1,0 +1,77 @@
+"""Operating points: from which probability a cell is called a blast, decided on validation."""
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from sklearn.metrics import roc_curve
+
+from leukoscope.evaluation.bootstrap import Units, sample
+from leukoscope.evaluation.metrics import Floats, Scored
+
+TARGET = 0.95
+"""The sensitivity, or specificity, that two of the points must reach on validation."""
+
+HALF = "0.5"
+"""The name of the point that calls what is likelier; the original lab's only one."""
+
+
+class OperatingPoint(BaseModel):
+    """A threshold, and how it did where it was chosen.
+
+    Attributes:
+        name: how it was chosen.
+        threshold: probability of blast from which a cell is called one, after the temperature.
+        sensitivity: on the validation cells; optimistic where it was chosen by it.
+        specificity: likewise.
+        sensitivity_error: standard error over the validation subjects.
+        specificity_error: likewise.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    threshold: float
+    sensitivity: float
+    specificity: float
+    sensitivity_error: float
+    specificity_error: float
+
+
+def operating_points(scored: Scored, units: Units) -> list[OperatingPoint]:
+    """Return the four points: 0.5, Youden's, sensitivity ≥ 0.95, specificity ≥ 0.95.
+
+    Youden's maximises sensitivity + specificity - 1 (Youden 1950). Of the thresholds that reach a
+    target the one with the most of the other quantity is taken. A threshold lies half-way to the
+    next validation cell, not on one: a new cell need not be as extreme.
+
+    Args:
+        scored: validation cells of both classes.
+        units: their people.
+    """
+    fallout, sensitivity, reached = roc_curve(
+        scored.truth, scored.probability, drop_intermediate=False
+    )
+    specificity = 1 - fallout
+    # roc_curve's thresholds fall from infinity; each lies on the cells that it lets in last.
+    thresholds = (np.minimum(reached, 1) + np.append(reached[1:], 0)) / 2
+    chosen = {
+        HALF: 0.5,
+        "Youden": thresholds[np.argmax(sensitivity + specificity)],
+        # Sensitivity rises along the curve, specificity falls: the first and the last that reach.
+        f"sensitivity ≥ {TARGET}": thresholds[np.argmax(sensitivity >= TARGET)],
+        f"specificity ≥ {TARGET}": thresholds[np.flatnonzero(specificity >= TARGET)[-1]],
+    }
+    return [_point(name, float(threshold), scored, units) for name, threshold in chosen.items()]
+
+
+def _point(name: str, threshold: float, scored: Scored, units: Units) -> OperatingPoint:
+    def both(weights: Floats) -> dict[str, Floats]:
+        called = scored.calls(threshold, weights)
+        return {metric: called[metric] for metric in ("sensitivity", "specificity")}
+
+    found = sample(both, units)
+    return OperatingPoint(
+        name=name,
+        threshold=threshold,
+        **found.value,
+        **{f"{metric}_error": float(np.std(drawn)) for metric, drawn in found.drawn.items()},
+    )

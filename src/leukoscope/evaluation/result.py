@@ -1,0 +1,158 @@
+"""What an evaluation says, and the files in the run folder that keep it.
+
+With ``<cells>`` as ``test`` or ``external-<name>``:
+
+- ``settled-<checkpoint>.json``: what validation decided for those weights, `Settled`,
+- ``predictions-<cells>.parquet``: a row a cell, see `leukoscope.evaluation.predictions`,
+- ``subjects-<cells>.csv``: a row a subject, see `leukoscope.evaluation.subjects`,
+- ``metrics-<cells>.json``: an `Evaluation`.
+
+Those of the last epoch's weights, instead of the best one's, end in ``-last``.
+"""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from leukoscope.errors import BadInputError
+from leukoscope.evaluation.operating import OperatingPoint
+from leukoscope.evaluation.shift import Shift
+from leukoscope.files import write_text
+from leukoscope.training.run import Run, Which
+
+
+class Result(BaseModel):
+    """What the results below share: they are kept as JSON."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def write(self, path: Path) -> Self:
+        """Replace the file at `path`."""
+        write_text(path, self.model_dump_json(indent=2) + "\n")
+        return self
+
+
+class Settled(Result):
+    """What validation decided for the weights of `epoch`."""
+
+    epoch: int
+    temperature: float
+    points: list[OperatingPoint]
+
+
+class Estimate(Result):
+    """A number with its 95 % interval over subjects, and the one over cells, which is optimistic.
+
+    None: undefined, as the specificity without a normal cell, or an interval of a single subject.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    cell_low: float | None
+    cell_high: float | None
+
+
+class Calls(Result):
+    """How cells are called at one operating point.
+
+    `confusion` counts cells by [true class][called class], 0 normal, 1 blast.
+    """
+
+    point: OperatingPoint
+    confusion: list[list[int]]
+    metrics: dict[str, Estimate]
+
+
+class Shortcut(Result):
+    """A model of size or colour alone on the same cells.
+
+    `auroc_gain` is the network's AUROC less the shortcut's, `accuracy_gain` likewise at 0.5.
+    """
+
+    name: str
+    auroc: Estimate
+    auroc_gain: Estimate
+    accuracy: Estimate
+    accuracy_gain: Estimate
+
+
+class Evaluation(Result):
+    """What ``metrics-<cells>.json`` says.
+
+    Attributes:
+        name: of the cells: a split, or ``external-<name>``.
+        checkpoint: whose weights.
+        epoch: in which they stood so.
+        temperature: that softened the probabilities; fitted on validation.
+        cells: with a label; the others cannot be judged.
+        normal_subjects: people with normal cells among them.
+        blast_subjects: people with blasts.
+        scores: what depends on probabilities alone, by name; ``…_uncalibrated`` before the
+            temperature. Empty without labels.
+        calls: at each operating point, 0.5 first. Empty without labels.
+        shortcuts: what size and colour alone achieve. Empty without labels.
+        shifts: how far external pictures lie from the training ones; empty for a split.
+    """
+
+    name: str
+    checkpoint: Which
+    epoch: int
+    temperature: float
+    cells: int
+    normal_subjects: int
+    blast_subjects: int
+    scores: dict[str, Estimate] = {}
+    calls: list[Calls] = []
+    shortcuts: list[Shortcut] = []
+    shifts: list[Shift] = []
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of right calls at 0.5; None without labels."""
+        return self.calls[0].metrics["accuracy"].value if self.calls else None
+
+    @property
+    def confusion(self) -> list[list[int]] | None:
+        """Cells by [true class][called class] at 0.5; None without labels."""
+        return self.calls[0].confusion if self.calls else None
+
+    @classmethod
+    def read(cls, run: Run, name: str, which: Which = "best") -> "Evaluation":
+        """Read what was written of these cells.
+
+        Raises:
+            BadInputError: they were not evaluated.
+        """
+        path = metrics_file(run, name, which)
+        if not path.exists():
+            raise BadInputError(
+                f"{run.folder} was not evaluated on its {name} split; once it is trained: "
+                f"leukoscope evaluate {run.folder} --split {name}"
+            )
+        return cls.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def metrics_file(run: Run, name: str, which: Which = "best") -> Path:
+    """Return where an evaluation is kept."""
+    return run.folder / f"metrics-{_stem(name, which)}.json"
+
+
+def predictions_file(run: Run, name: str, which: Which = "best") -> Path:
+    """Return where its predictions are kept."""
+    return run.folder / f"predictions-{_stem(name, which)}.parquet"
+
+
+def subjects_file(run: Run, name: str, which: Which = "best") -> Path:
+    """Return where its table of subjects is kept."""
+    return run.folder / f"subjects-{_stem(name, which)}.csv"
+
+
+def settled_file(run: Run, which: Which) -> Path:
+    """Return where the decisions of validation are kept."""
+    return run.folder / f"settled-{which}.json"
+
+
+def _stem(name: str, which: Which) -> str:
+    return name if which == "best" else f"{name}-{which}"

@@ -1,0 +1,74 @@
+"""Subject by subject: how each one's cells were called, and what share of them are blasts."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from leukoscope.evaluation.operating import OperatingPoint
+
+LEVEL = 0.95
+
+
+def by_subject(predictions: pd.DataFrame, point: OperatingPoint) -> pd.DataFrame:
+    """Return one row a subject and class, the one with the smallest share of right calls first.
+
+    Columns: subject, label, cells, correct, accuracy, with the Wilson interval low to high of a new
+    cell of the same subject; probability (the mean, of blast); called_blast; blast_share, with
+    blast_share_low and blast_share_high, the subject's call: see `blast_share`.
+
+    Args:
+        predictions: labelled, with columns subject, label (0, 1), calibrated.
+        point: from which probability a cell is called a blast, and how often that was right on
+            validation.
+    """
+    called = (predictions["calibrated"] >= point.threshold).astype(int)
+    cells = predictions.assign(called=called, right=called.eq(predictions["label"]).astype(int))
+    table = cells.groupby(["subject", "label"], as_index=False).agg(
+        cells=("right", "size"),
+        correct=("right", "sum"),
+        accuracy=("right", "mean"),
+        probability=("calibrated", "mean"),
+        called_blast=("called", "sum"),
+    )
+    counts = table[["cells", "correct", "called_blast"]].to_numpy()
+    intervals = [wilson(correct, number) for number, correct, _ in counts]
+    table[["low", "high"]] = pd.DataFrame(intervals, index=table.index)
+    shares = [blast_share(blasts, number, point) for number, _, blasts in counts]
+    names = ["blast_share", "blast_share_low", "blast_share_high"]
+    table[names] = pd.DataFrame(shares, index=table.index)
+    worst = table.sort_values(["accuracy", "cells", "subject"], ascending=[True, False, True])
+    return worst.reset_index(drop=True)
+
+
+def wilson(hits: int, cells: int, level: float = LEVEL) -> tuple[float, float]:
+    """Return Wilson's score interval of a share (Wilson 1927), which holds for few cells, too."""
+    found = stats.binomtest(hits, cells).proportion_ci(level, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def blast_share(
+    called_blast: int, cells: int, point: OperatingPoint, level: float = LEVEL
+) -> tuple[float, float, float]:
+    """Return the share of blasts among a subject's cells, corrected for wrong calls, low and high.
+
+    With sensitivity s and specificity c the share called blast is q = p s + (1 - p)(1 - c), so
+    p = (q + c - 1) / (s + c - 1): Rogan and Gladen 1978, American Journal of Epidemiology 107(1),
+    with their variance (delta method), cut to [0, 1]. NaN where calls are no better than chance.
+
+    Args:
+        called_blast: cells of the subject that are called blast.
+        cells: of the subject.
+        point: gives s and c and their standard errors, from other subjects.
+        level: of the interval.
+    """
+    gain = point.sensitivity + point.specificity - 1
+    if gain <= 0:
+        return np.nan, np.nan, np.nan
+    called = called_blast / cells
+    share = (called + point.specificity - 1) / gain
+    variance = called * (1 - called) / cells
+    variance += (share * point.sensitivity_error) ** 2
+    variance += ((1 - share) * point.specificity_error) ** 2
+    reach = stats.norm.ppf((1 + level) / 2) * np.sqrt(variance) / gain
+    low, middle, high = np.clip([share - reach, share, share + reach], 0, 1).tolist()
+    return middle, low, high

@@ -1,0 +1,52 @@
+"""Operating points: a curve small enough to read them off by hand."""
+
+import numpy as np
+import pytest
+
+from leukoscope.evaluation.bootstrap import Units
+from leukoscope.evaluation.metrics import Scored
+from leukoscope.evaluation.operating import OperatingPoint, operating_points
+
+PROBABILITY = np.array([0.1, 0.2, 0.3, 0.6, 0.4, 0.7, 0.8, 0.9])
+TRUTH = np.array([0, 0, 0, 0, 1, 1, 1, 1], dtype=bool)
+
+
+def points(probability: np.ndarray, truth: np.ndarray) -> list[OperatingPoint]:
+    return operating_points(Scored(truth, probability), Units.cells(truth))
+
+
+def test_points_on_a_curve_read_by_hand() -> None:
+    half, youden, sensitive, specific = points(PROBABILITY, TRUTH)
+    assert (half.threshold, half.sensitivity, half.specificity) == (0.5, 0.75, 0.75)
+    # From 0.7 on: three blasts of four and no normal cell; from 0.4 on: all blasts, one normal cell
+    # of four. Both have Youden's index 0.75; the first found calls fewer cells.
+    assert (youden.sensitivity, youden.specificity) == (0.75, 1)
+    assert youden.threshold == pytest.approx(0.65)
+    assert (sensitive.sensitivity, sensitive.specificity) == (1, 0.75)
+    assert sensitive.threshold == pytest.approx(0.35)
+    assert (specific.sensitivity, specific.specificity) == (0.75, 1)
+    assert specific.threshold == pytest.approx(0.65)
+
+
+def test_a_threshold_does_what_it_says_of_itself() -> None:
+    random = np.random.default_rng(0)
+    truth = random.random(300) < 0.5
+    probability = np.clip(0.3 * truth + 0.7 * random.random(300), 0, 1).round(2)
+    for point in points(probability, truth):
+        call = probability >= point.threshold
+        assert call[truth].mean() == pytest.approx(point.sensitivity)
+        assert (~call[~truth]).mean() == pytest.approx(point.specificity)
+
+
+def test_standard_errors_are_those_of_a_share() -> None:
+    random = np.random.default_rng(0)
+    truth = np.arange(400) < 100
+    half, *_ = points(random.random(400), truth)
+    s, c = half.sensitivity, half.specificity
+    assert half.sensitivity_error == pytest.approx(np.sqrt(s * (1 - s) / 100), rel=0.1)
+    assert half.specificity_error == pytest.approx(np.sqrt(c * (1 - c) / 300), rel=0.1)
+
+
+def test_a_network_that_tells_nothing_has_points_too() -> None:
+    truth = np.array([True, False] * 5)
+    assert [point.sensitivity for point in points(np.full(10, 0.5), truth)] == [1, 0, 1, 0]

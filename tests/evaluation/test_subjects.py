@@ -1,0 +1,78 @@
+"""Subjects: intervals and corrected shares against published examples and simulation."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from leukoscope.evaluation.operating import OperatingPoint
+from leukoscope.evaluation.subjects import blast_share, by_subject, wilson
+
+
+def point(sensitivity: tuple[float, float], specificity: tuple[float, float]) -> OperatingPoint:
+    """0.5, with estimates and standard errors."""
+    return OperatingPoint(
+        name="0.5",
+        threshold=0.5,
+        sensitivity=sensitivity[0],
+        sensitivity_error=sensitivity[1],
+        specificity=specificity[0],
+        specificity_error=specificity[1],
+    )
+
+
+def test_wilson_intervals_as_published() -> None:
+    # Newcombe 1998, Statistics in Medicine 17, table I, method 3.
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert wilson(0, 20) == pytest.approx((0.0000, 0.1611), abs=5e-5)
+    assert wilson(1, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
+
+
+def test_a_corrected_share_undoes_the_wrong_calls() -> None:
+    # A share of 0.3 is called 0.3 * 0.9 + 0.7 * 0.2 = 0.41 at sensitivity 0.9, specificity 0.8.
+    share, low, high = blast_share(410, 1000, point((0.9, 0.0), (0.8, 0.0)))
+    assert share == pytest.approx(0.3)
+    # With both known exactly only the calls' own spread is left, stretched by 1 / 0.7.
+    reach = 1.959964 * np.sqrt(0.41 * 0.59 / 1000) / 0.7
+    assert (low, high) == pytest.approx((0.3 - reach, 0.3 + reach))
+
+
+def test_the_interval_of_a_corrected_share_holds_the_truth() -> None:
+    random = np.random.default_rng(0)
+    held = 0
+    for _ in range(1000):
+        tested = 400  # cells of each class that sensitivity and specificity were measured on
+        s, c = random.binomial(tested, [0.85, 0.75]) / tested
+        errors = np.sqrt([s * (1 - s) / tested, c * (1 - c) / tested])
+        called = random.binomial(150, 0.4 * 0.85 + 0.6 * 0.25)
+        _, low, high = blast_share(called, 150, point((s, errors[0]), (c, errors[1])))
+        held += low <= 0.4 <= high
+    assert held / 1000 == pytest.approx(0.95, abs=0.02)
+
+
+def test_a_share_stays_a_share_and_chance_says_nothing() -> None:
+    assert blast_share(0, 50, point((0.9, 0.02), (0.8, 0.02)))[:2] == (0, 0)
+    assert np.isnan(blast_share(10, 50, point((0.4, 0.02), (0.6, 0.02)))).all()
+
+
+def test_the_worst_subject_stands_first() -> None:
+    predictions = pd.DataFrame(
+        {
+            "subject": ["a", "a", "b", "b", "c", "c"],
+            "label": [0, 0, 1, 1, 1, 0],
+            "calibrated": [0.9, 0.2, 0.8, 0.7, 0.1, 0.3],
+        }
+    )
+    table = by_subject(predictions, point((0.9, 0.0), (0.9, 0.0)))
+    assert list(zip(table["subject"], table["label"], strict=True)) == [
+        ("c", 1),
+        ("a", 0),
+        ("b", 1),
+        ("c", 0),
+    ]
+    assert table["correct"].tolist() == [0, 1, 2, 1]
+    assert table["called_blast"].tolist() == [0, 1, 2, 0]
+    assert table["probability"].tolist() == pytest.approx([0.1, 0.55, 0.75, 0.3])
+    # Half the cells called blast is the share itself where both errors are as likely.
+    assert table.loc[1, "blast_share"] == pytest.approx(0.5)
+    assert table.loc[1, ["low", "high"]].tolist() == pytest.approx(wilson(1, 2))
