@@ -53,7 +53,7 @@ def describe(run: Run, evaluation: Evaluation) -> str:
         gain = shortcut.auroc_gain
         lines.append(
             f"  {shortcut.name:18} AUROC {_number(shortcut.auroc.value)}   gain "
-            f"{_number(gain.value, '+.3f')} ({_range(gain)}){'' if clear(gain) else ': undecided'}"
+            f"{_number(gain.value, '+.3f')} ({_range(gain)}){'' if gain.clear else ': undecided'}"
         )
     subjects = pd.read_csv(subjects_file(run, evaluation.name, evaluation.checkpoint))
     lines += ["", f"{subjects['subject'].nunique()} subjects; the worst:"]
@@ -66,11 +66,6 @@ def describe(run: Run, evaluation: Evaluation) -> str:
     if evaluation.name == "test" and looks > 1:
         lines += ["", f"the test split was looked at with {looks} different weights of this run"]
     return "\n".join(lines)
-
-
-def clear(gain: Estimate) -> bool:
-    """Tell whether a difference's interval over subjects leaves out 0."""
-    return gain.low is not None and gain.high is not None and (gain.low > 0 or gain.high < 0)
 
 
 def _confusion(calls: Calls) -> str:

@@ -53,6 +53,11 @@ class Estimate(Result):
     cell_low: float | None
     cell_high: float | None
 
+    @property
+    def clear(self) -> bool:
+        """Of a difference: whether its interval over subjects leaves out 0."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
 
 class Calls(Result):
     """How cells are called at one operating point.
