@@ -226,6 +226,11 @@ def compare(
     recipe: RecipeName = "lab",
     override: Overrides = [],  # noqa: B006 - typer copies it
     seed: Seed = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs a network, from --seed on.")] = 1,
+    folds: Annotated[
+        int | None,
+        typer.Option(help="Test every person once: as many runs as the store has parts."),
+    ] = None,
     device: Device = "auto",
     precision: Precision = "32-true",
     threads: Threads = CORES,
@@ -236,24 +241,19 @@ def compare(
     """
     from leukoscope.reporting.comparison import write_comparison
     from leukoscope.studies import architectures
-    from leukoscope.training.run import RunConfig
 
-    configs = [
-        RunConfig.plan(
-            store,
-            name.strip(),
-            recipe,
-            override,
-            seed=seed,
-            watch_test=True,
-            device=device,
-            precision=precision,
-            threads=threads,
-        )
-        for name in models.split(",")
-    ]
-    runs = architectures.compare(configs, output)
-    print(write_comparison(runs, output))
+    planned = architectures.plan(
+        store,
+        [name.strip() for name in models.split(",")],
+        recipe,
+        override,
+        seeds=range(seed, seed + seeds),
+        folds=folds,
+        device=device,
+        precision=precision,
+        threads=threads,
+    )
+    print(write_comparison(architectures.compare(planned, output), output))
 
 
 @app.command()

@@ -30,7 +30,7 @@ def page(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = RunConfig.plan(
         store.folder, "resnet18", "lab", overrides, threads=1, watch_test=True, device="cpu"
     )
-    architectures.compare([config], folder)
+    architectures.compare({Path("resnet18"): config}, folder)
     return write_report(folder, folder / "report.html")
 
 

@@ -64,11 +64,11 @@ def pair(subjects: int, better: float) -> tuple[Scored, Scored, Units]:
 def test_a_large_difference_is_decided_and_has_the_right_sign() -> None:
     first, second, units = pair(12, better=1.0)
     for ahead, behind, sign in ((second, first, 1), (first, second, -1)):
-        for found in differences(behind, ahead, units):
+        for found in differences([behind], [ahead], units):
             assert found.estimate.clear
             assert found.subjects_needed is None
             assert np.sign(found.estimate.value) == sign
-    auroc = differences(first, second, units)[0]
+    auroc = differences([first], [second], units)[0]
     one = np.ones((1, len(first.truth)))
     expected = second.scores(one)["auroc"][0] - first.scores(one)["auroc"][0]
     assert (auroc.metric, auroc.estimate.value) == (METRICS[0], pytest.approx(expected))
@@ -85,7 +85,9 @@ def test_the_study_that_would_decide_has_the_size_of_the_textbook() -> None:
     difference = 4 / 200
     needed = 7.85 * (20 / 200 - difference**2) / difference**2
     assert 8 < needed / 200 < 12
-    found = {one.metric: one for one in differences(first, second, Units.cells(truth))}["accuracy"]
+    found = {one.metric: one for one in differences([first], [second], Units.cells(truth))}[
+        "accuracy"
+    ]
     assert found.estimate.value == pytest.approx(difference)
     assert not found.estimate.clear
     assert found.subjects_needed == 12 * 200  # the next larger study that is tried
@@ -93,7 +95,7 @@ def test_the_study_that_would_decide_has_the_size_of_the_textbook() -> None:
 
 def test_a_network_does_not_differ_from_itself() -> None:
     first, _, units = pair(6, better=0)
-    for found in differences(first, first, units):
+    for found in differences([first], [first], units):
         assert found.estimate.value == 0
         assert not found.estimate.clear
         assert found.subjects_needed is None

@@ -57,7 +57,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         device="cpu",
         threads=1,
     )
-    architectures.compare([config], folder / "compare")
+    architectures.compare({Path("resnet18"): config}, folder / "compare")
     shutil.copytree(folder / "compare" / "resnet18", folder / "compare" / "twin")
     return folder / "compare"
 

@@ -6,31 +6,39 @@ from xml.etree import ElementTree
 import pandas as pd
 
 from leukoscope.reporting.comparison import draw, write_comparison
-from leukoscope.studies import architectures
+from leukoscope.studies import architectures, ranking
 
 FILES = [
     "accuracy.svg",
     "confusion-resnet18.svg",
     "confusion-twin.svg",
+    "differences.csv",
     "loss-resnet18.svg",
     "loss-twin.svg",
+    "runs.csv",
     "summary.csv",
 ]
 
 
 def test_figures_and_summary_are_written_and_named(comparison: Path) -> None:
-    runs = architectures.runs_of(comparison)
-    told = write_comparison(runs, comparison)
+    networks = architectures.networks_of(comparison)
+    told = write_comparison(networks, comparison)
     assert sorted(file.name for file in comparison.iterdir() if file.is_file()) == FILES
     assert all(file in told for file in FILES)
-    for name, content in draw(runs).items():  # drawn again, it is the same
+    for name, content in draw(networks).items():  # drawn again, it is the same
         assert (comparison / name).read_bytes() == content
         ElementTree.fromstring(content)
 
-    summary = pd.read_csv(comparison / "summary.csv")
-    pd.testing.assert_frame_equal(summary, architectures.summary(runs))
+    for file, table in (
+        ("summary.csv", ranking.summary(networks)),
+        ("runs.csv", ranking.runs_table(networks)),
+    ):
+        pd.testing.assert_frame_equal(pd.read_csv(comparison / file), table)
     header, first, *_ = told.splitlines()
-    assert header.split()[:3] == ["model", "parameters", "GMACs"]
-    assert first.split()[:2] == ["resnet18", "11,177,538"]
-    assert f"{runs[0].history['test_accuracy'].max():.4f}" == first.split()[-1]
+    assert header.split()[:3] == ["network", "runs", "GMACs"]
+    assert first.split()[:2] == ["resnet18", "1"]
+    highest = networks[0].histories[0]["test_accuracy"].max()
+    assert f"{highest:.3f}" in first
     assert len(header) == len(first)
+    # A network and its copy cannot be told apart, however many people there were.
+    assert "twin against resnet18, auroc: +0.000 (" in told

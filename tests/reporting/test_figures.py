@@ -9,9 +9,6 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation, Text
 
-from leukoscope.errors import BadInputError
-from leukoscope.evaluation.operating import OperatingPoint
-from leukoscope.evaluation.result import Calls, Evaluation
 from leukoscope.reporting import figures
 from leukoscope.reporting.style import svg
 
@@ -30,30 +27,13 @@ def lines_of(axes: Axes) -> dict[str, np.ndarray]:
     return {str(line.get_label()): np.asarray(line.get_xydata()) for line in axes.lines}
 
 
-def evaluation_of(confusion: list[list[int]] | None) -> Evaluation:
-    half = OperatingPoint(
-        name="0.5",
-        threshold=0.5,
-        sensitivity=0.9,
-        specificity=0.9,
-        sensitivity_error=0.1,
-        specificity_error=0.1,
-    )
-    return Evaluation(
-        name="test",
-        checkpoint="best",
-        epoch=3,
-        temperature=1.0,
-        cells=int(np.sum(confusion)) if confusion else 0,
-        normal_subjects=2,
-        blast_subjects=2,
-        calls=[Calls(point=half, confusion=confusion, metrics={})] if confusion else [],
-    )
-
-
 def test_accuracy_curves_are_the_histories() -> None:
     histories = {"resnet18": history_of(4, 1), "resnet50": history_of(4, 2)}
-    figure = figures.accuracy_by_epoch(histories, {"resnet18": 3, "resnet50": 1}, PICTURES)
+    figure = figures.accuracy_by_epoch(
+        {name: [history] for name, history in histories.items()},
+        {"resnet18": 3, "resnet50": 1},
+        PICTURES,
+    )
     training, validation = figure.axes
     for axes, split in ((training, "train"), (validation, "validation")):
         for name, history in histories.items():
@@ -66,8 +46,24 @@ def test_accuracy_curves_are_the_histories() -> None:
     assert validation.get_title(loc="left") == "Validation (1,599 pictures)"
 
 
+def test_several_runs_are_a_mean_in_a_band_without_a_ring() -> None:
+    runs = [history_of(4, seed) for seed in range(3)]
+    figure = figures.accuracy_by_epoch({"resnet18": runs}, {"resnet18": None}, {})
+    for axes, column in zip(figure.axes, ("train_accuracy", "validation_accuracy"), strict=True):
+        values = np.array([run[column] for run in runs])
+        np.testing.assert_allclose(lines_of(axes)["resnet18"][:, 1], values.mean(axis=0))
+        (band,) = axes.collections
+        heights = np.asarray(band.get_paths()[0].vertices)[:, 1]
+        assert (heights.min(), heights.max()) == (values.min(), values.max())
+        assert "resnet18, kept" not in lines_of(axes)
+    assert figure.axes[0].get_title(loc="left") == "Training"
+    (axes,) = figures.loss_by_epoch("resnet18", runs, None, {}, (0.1, 5)).axes
+    assert "epoch kept" not in lines_of(axes)
+    assert len(axes.collections) == 3
+
+
 def test_networks_differ_without_colour() -> None:
-    histories = {name: history_of(3, seed) for seed, name in enumerate(MODELS)}
+    histories = {name: [history_of(3, seed)] for seed, name in enumerate(MODELS)}
     figure = figures.accuracy_by_epoch(histories, dict.fromkeys(MODELS, 1), PICTURES)
     markers = [line.get_marker() for line in figure.axes[0].lines]
     assert len(set(markers)) == len(MODELS)
@@ -79,7 +75,7 @@ def test_every_line_has_its_name_and_no_name_covers_another(epochs: int, network
     same = history_of(epochs)  # the hardest case: all lines end in one point
     names = MODELS[:networks]
     figure = figures.accuracy_by_epoch(
-        dict.fromkeys(names, same), dict.fromkeys(names, 1), PICTURES
+        {name: [same] for name in names}, dict.fromkeys(names, 1), PICTURES
     )
     figure.draw_without_rendering()
     for axes in figure.axes:
@@ -96,7 +92,7 @@ def test_every_line_has_its_name_and_no_name_covers_another(epochs: int, network
 
 def test_loss_curves_are_the_history_on_the_scale_given() -> None:
     history = history_of(5)
-    figure = figures.loss_by_epoch("resnet50", history, 2, PICTURES, (0.1, 5))
+    figure = figures.loss_by_epoch("resnet50", [history], 2, PICTURES, (0.1, 5))
     (axes,) = figure.axes
     lines = lines_of(axes)
     for split, label in (("train", "training"), ("validation", "validation"), ("test", "test")):
@@ -111,7 +107,7 @@ def test_loss_curves_are_the_history_on_the_scale_given() -> None:
 
 def test_a_test_that_was_not_watched_is_not_drawn() -> None:
     history = history_of(3).drop(columns=["test_loss", "test_accuracy"])
-    (axes,) = figures.loss_by_epoch("resnet18", history, 1, PICTURES, (0.1, 5)).axes
+    (axes,) = figures.loss_by_epoch("resnet18", [history], 1, PICTURES, (0.1, 5)).axes
     assert set(lines_of(axes)) == {"training", "validation", "epoch kept"}
 
 
@@ -125,7 +121,7 @@ def test_a_loss_without_measure_leaves_room_for_the_others() -> None:
     wild = pd.DataFrame({"epoch": [1, 2], "train_loss": [0.5, 0.4], "test_loss": [3e6, 2e4]})
     limits = figures.loss_limits([wild])
     assert limits == pytest.approx((0.2, 10))
-    figure = figures.loss_by_epoch("resnet152", wild, 2, PICTURES, limits)
+    figure = figures.loss_by_epoch("resnet152", [wild], 2, PICTURES, limits)
     (axes,) = figure.axes
     np.testing.assert_array_equal(lines_of(axes)["test"][:, 1], [3e6, 2e4])
     labels = {text.get_text(): text.get_position()[1] for text in axes.texts}
@@ -133,7 +129,9 @@ def test_a_loss_without_measure_leaves_room_for_the_others() -> None:
 
 
 def test_confusion_has_true_classes_in_rows_and_predicted_ones_in_columns() -> None:
-    figure = figures.confusion("resnet18", evaluation_of([[1_200, 300], [50, 950]]))
+    figure = figures.confusion(
+        "resnet18", [[[1_000, 200], [20, 900]], [[200, 100], [30, 50]]], "test"
+    )
     (axes,) = figure.axes
     told: dict[tuple[int, int], list[str]] = {}
     for text in axes.texts:
@@ -156,18 +154,13 @@ def test_confusion_has_true_classes_in_rows_and_predicted_ones_in_columns() -> N
 
 
 def test_confusion_of_a_class_without_cells_has_no_shares() -> None:
-    (axes,) = figures.confusion("resnet18", evaluation_of([[0, 0], [1, 3]])).axes
+    (axes,) = figures.confusion("resnet18", [[[0, 0], [1, 3]]], "test").axes
     assert [text.get_text() for text in axes.texts][:4] == ["–", "0", "–", "0"]
-
-
-def test_confusion_needs_labels() -> None:
-    with pytest.raises(BadInputError, match="no labels"):
-        figures.confusion("resnet18", evaluation_of(None))
 
 
 def test_a_figure_is_well_formed_and_the_same_bytes_twice() -> None:
     def drawn() -> bytes:
-        history = {"resnet18": history_of(3)}
+        history = {"resnet18": [history_of(3)]}
         return svg(figures.accuracy_by_epoch(history, {"resnet18": 1}, PICTURES))
 
     first = drawn()

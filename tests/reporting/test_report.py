@@ -16,6 +16,7 @@ from leukoscope.errors import BadInputError
 from leukoscope.evaluation.result import predictions_file
 from leukoscope.reporting.report import Settings, write_report
 from leukoscope.studies import architectures
+from leukoscope.training.run import Run
 
 
 class Page(HTMLParser):
@@ -40,6 +41,10 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
+def runs_of(folder: Path) -> list[Run]:
+    return [run for network in architectures.networks_of(folder) for run in network.runs]
+
+
 def page_of(folder: Path) -> Page:
     return Page(write_report(folder, folder / "report.html").read_text(encoding="utf-8"))
 
@@ -54,7 +59,7 @@ def page(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
 
 def change_store(folder: Path, cells: pd.DataFrame | None = None, **info: Any) -> None:
     """Give the runs in `folder` a store of their own, like theirs but for `cells` and `info`."""
-    runs = architectures.runs_of(folder)
+    runs = runs_of(folder)
     place = shutil.copytree(runs[0].config.store, folder.parent / "store")
     if cells is not None:
         cells.to_parquet(place / "cells.parquet", index=False)
@@ -125,7 +130,7 @@ def test_phantom_cells_are_called_so(single: Path) -> None:
 
 
 def test_subjects_on_two_sides_are_warned_of(single: Path) -> None:
-    store = architectures.runs_of(single)[0].open_store()
+    store = runs_of(single)[0].open_store()
     cells = store.cells.copy()
     moved = store.rows("train")[0]
     cells.loc[moved, "split"] = "validation"
@@ -137,7 +142,7 @@ def test_subjects_on_two_sides_are_warned_of(single: Path) -> None:
 
 
 def test_kinds_without_cells_are_told_as_none(single: Path) -> None:
-    (run,) = architectures.runs_of(single)
+    (run,) = runs_of(single)
     predictions = pd.read_parquet(predictions_file(run, "test"))
     predictions["call"] = predictions["label"]
     predictions["probability"] = predictions["label"].astype(float)

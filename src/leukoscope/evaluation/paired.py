@@ -5,6 +5,7 @@ of AUROCs and McNemar's of calls take cells for independent, which cells of one 
 they are here to be compared with other reports, and optimistic.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy import stats
 from leukoscope.evaluation.bootstrap import Statistic, Units
 from leukoscope.evaluation.judgement import Estimator
 from leukoscope.evaluation.metrics import Floats, Scored
+from leukoscope.evaluation.pooled import averaged
 from leukoscope.evaluation.result import Estimate
 
 METRICS = ("auroc", "accuracy", "balanced_accuracy")
@@ -42,15 +44,20 @@ class Difference:
 
 
 def differences(
-    first: Scored, second: Scored, units: Units, threshold: float = 0.5
+    first: Sequence[Scored], second: Sequence[Scored], units: Units
 ) -> list[Difference]:
-    """Return how `second` differs from `first`, which has the same cells, on each of `METRICS`."""
+    """Return how `second` differs from `first` on each of `METRICS`.
+
+    Args:
+        first: what each seed of one network says of N cells.
+        second: likewise, of the same cells in the same order.
+        units: the people whose cells they are.
+    """
+    one, two = (averaged(seeds, METRICS) for seeds in (first, second))
 
     def statistic(weights: Floats) -> dict[str, Floats]:
-        one, two = (
-            scored.scores(weights) | scored.calls(threshold, weights) for scored in (first, second)
-        )
-        return {metric: two[metric] - one[metric] for metric in METRICS}
+        here, there = one(weights), two(weights)
+        return {metric: there[metric] - here[metric] for metric in METRICS}
 
     estimate = Estimator(statistic, units)
     found = []

@@ -1,6 +1,6 @@
 """Figures: tables go in, matplotlib figures come out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -13,8 +13,6 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from leukoscope.cells.manifest import CLASSES
 from leukoscope.cells.splits import SPLITS
-from leukoscope.errors import BadInputError
-from leukoscope.evaluation.result import Evaluation
 from leukoscope.reporting.style import (
     DASHES,
     INK,
@@ -35,43 +33,56 @@ that this costs would leave no room for the other networks.
 """
 
 
+Histories = Sequence[pd.DataFrame]
+"""Of a network's runs: one, or one a fold and seed."""
+
+
 def accuracy_by_epoch(
-    histories: Mapping[str, pd.DataFrame], kept: Mapping[str, int], pictures: Mapping[str, int]
+    histories: Mapping[str, Histories], kept: Mapping[str, int | None], pictures: Mapping[str, int]
 ) -> Figure:
     """Draw training and validation accuracy, all networks in one figure, on one scale.
 
     Args:
-        histories: by network, with columns epoch (from 1), train_accuracy, validation_accuracy.
-        kept: by network, the epoch whose weights are kept; ringed in the validation panel.
-        pictures: by split, how many an epoch's accuracy is taken over.
+        histories: by network, with columns epoch (from 1), train_accuracy, validation_accuracy; of
+            several runs the mean is drawn in a band from the lowest to the highest.
+        kept: by network, the epoch whose weights are kept; ringed in the validation panel. None
+            where runs kept different ones.
+        pictures: by split, how many an epoch's accuracy is taken over, where runs agree.
     """
     splits = ("train", "validation")
     columns = [f"{split}_accuracy" for split in splits]
-    lowest = min(history[columns].min().min() for history in histories.values())
+    every = [history for runs in histories.values() for history in runs]
+    lowest = min(history[columns].min().min() for history in every)
     with mpl.rc_context(STYLE):
         # Room between the panels for the names at the ends of the left one's lines.
         figure = Figure(figsize=(10.4, 4.2), layout=ConstrainedLayoutEngine(wspace=0.06))
         panels = figure.subplots(1, 2, sharey=True)
         for panel, split, column in zip(panels, splits, columns, strict=True):
-            for i, (name, history) in enumerate(histories.items()):
+            for i, (name, runs) in enumerate(histories.items()):
+                mean = mean_of(runs)
+                colour = MODEL_COLOURS[i % len(MODEL_COLOURS)]
                 panel.plot(
-                    history["epoch"],
-                    history[column],
+                    mean["epoch"],
+                    mean[column],
                     label=name,
-                    color=MODEL_COLOURS[i % len(MODEL_COLOURS)],
+                    color=colour,
                     marker=MODEL_MARKERS[i % len(MODEL_MARKERS)],
-                    markevery=_sparse(history),
+                    markevery=_sparse(mean),
                     linestyle=DASHES[split],
                     clip_on=False,
                 )
-            panel.set_title(f"{SPLIT_NAMES[split].capitalize()} ({pictures[split]:,} pictures)")
+                _band(panel, runs, column, colour)
+            panel.set_title(SPLIT_NAMES[split].capitalize() + _of(pictures, [split]))
             panel.set_ylim(min(np.floor(lowest * 10) / 10, 0.9), 1)
-            _epoch_axis(panel, histories.values())
+            _epoch_axis(panel, every)
         panels[0].set_ylabel("Accuracy")
-        for i, (name, history) in enumerate(histories.items()):
+        for i, (name, runs) in enumerate(histories.items()):
+            epoch = kept[name]
+            if epoch is None:
+                continue
             panels[1].plot(
-                kept[name],
-                history.set_index("epoch").loc[kept[name], "validation_accuracy"],
+                epoch,
+                mean_of(runs).set_index("epoch").loc[epoch, "validation_accuracy"],
                 label=f"{name}, kept",
                 color=MODEL_COLOURS[i % len(MODEL_COLOURS)],
                 marker="o",
@@ -86,8 +97,8 @@ def accuracy_by_epoch(
 
 def loss_by_epoch(
     name: str,
-    history: pd.DataFrame,
-    kept: int,
+    histories: Histories,
+    kept: int | None,
     pictures: Mapping[str, int],
     limits: tuple[float, float],
 ) -> Figure:
@@ -95,25 +106,27 @@ def loss_by_epoch(
 
     Args:
         name: of the network.
-        history: with columns epoch (from 1) and <split>_loss.
-        kept: the epoch whose weights are kept.
-        pictures: by split, how many an epoch's loss is taken over.
+        histories: with columns epoch (from 1) and <split>_loss; of several runs the mean is drawn
+            in a band from the lowest to the highest.
+        kept: the epoch whose weights are kept, None where runs kept different ones.
+        pictures: by split, how many an epoch's loss is taken over, where runs agree.
         limits: of the logarithmic axis, from `loss_limits`: the same for networks to be compared.
     """
-    watched = [split for split in SPLITS if f"{split}_loss" in history]
-    counts = " / ".join(f"{pictures[split]:,}" for split in watched)
+    mean = mean_of(histories)
+    watched = [split for split in SPLITS if f"{split}_loss" in mean]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.8, 3.1), layout="constrained")
         axes = figure.subplots()
         for split in watched:
             axes.plot(
-                history["epoch"],
-                history[f"{split}_loss"],
+                mean["epoch"],
+                mean[f"{split}_loss"],
                 label=SPLIT_NAMES[split],
                 color=SPLIT_COLOURS[split],
                 linestyle=DASHES[split],
-                marker="o" if len(history) == 1 else None,
+                marker="o" if len(mean) == 1 else None,
             )
+            _band(axes, histories, f"{split}_loss", SPLIT_COLOURS[split])
         axes.set_yscale("log")
         axes.set_ylim(*limits)
         ticks = NICE if limits[1] / limits[0] <= 1000 else DECADES
@@ -121,10 +134,11 @@ def loss_by_epoch(
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter("{x:g}")
         axes.set_ylabel("Loss (cross-entropy, nats)")
-        axes.set_title(f"{name} ({counts} pictures)")
-        _epoch_axis(axes, [history])
+        axes.set_title(name + _of(pictures, watched))
+        _epoch_axis(axes, histories)
         _label_ends(axes, [SPLIT_NAMES[split] for split in watched])
-        axes.axvline(kept, color=RULE, linewidth=5, zorder=0, label="epoch kept")
+        if kept is not None:
+            axes.axvline(kept, color=RULE, linewidth=5, zorder=0, label="epoch kept")
     return figure
 
 
@@ -138,19 +152,17 @@ def loss_limits(histories: Iterable[pd.DataFrame]) -> tuple[float, float]:
     return float(below.max(initial=NICE[0])), float(above.min(initial=NICE[-1]))
 
 
-def confusion(name: str, evaluation: Evaluation) -> Figure:
+def confusion(name: str, confusions: Sequence[Sequence[Sequence[int]]], on: str) -> Figure:
     """Draw a confusion matrix: rows are true classes, columns predicted ones.
 
     Each cell shows its count and its share of the row, which is also its shade.
 
-    Raises:
-        BadInputError: the split has no labels.
+    Args:
+        name: of the network.
+        confusions: of its runs, [true class][called class] each; they are summed.
+        on: which cells were called.
     """
-    if evaluation.confusion is None:
-        raise BadInputError(
-            f"{name}: its {evaluation.name} split has no labels to compare calls with"
-        )
-    counts = np.array(evaluation.confusion)
+    counts = np.sum(confusions, axis=0)
     totals = counts.sum(axis=1)
     shares = counts / np.maximum(totals, 1)[:, None]
     classes = list(CLASSES.values())
@@ -170,12 +182,32 @@ def confusion(name: str, evaluation: Evaluation) -> Figure:
         axes.set_yticks(range(len(classes)), named)
         axes.set_xlabel("Predicted class (columns)")
         axes.set_ylabel("True class (rows)")
-        axes.set_title(f"{name} on {evaluation.name} (n = {evaluation.cells:,})")
+        axes.set_title(f"{name} on {on} (n = {counts.sum():,})")
         axes.tick_params(length=0, colors=INK)
         axes.spines[:].set_visible(False)
         axes.axhline(0.5, color="white", linewidth=2)
         axes.axvline(0.5, color="white", linewidth=2)
     return figure
+
+
+def mean_of(histories: Histories) -> pd.DataFrame:
+    """Return the mean of `histories` by epoch."""
+    return pd.concat(histories).groupby("epoch", as_index=False).mean()
+
+
+def _band(axes: Axes, histories: Histories, column: str, colour: str) -> None:
+    """Shade what lies between the lowest and the highest of several runs."""
+    if len(histories) > 1:
+        by_epoch = pd.concat(histories).groupby("epoch")[column]
+        low, high = by_epoch.min(), by_epoch.max()
+        axes.fill_between(low.index, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _of(pictures: Mapping[str, int], splits: Sequence[str]) -> str:
+    """Say how many pictures were judged, where that is known."""
+    if not all(split in pictures for split in splits):
+        return ""
+    return f" ({' / '.join(f'{pictures[split]:,}' for split in splits)} pictures)"
 
 
 def _sparse(history: pd.DataFrame) -> int:

@@ -1,33 +1,47 @@
 """The report: a comparison as one HTML file that needs nothing beside it."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from leukoscope import __version__
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
-from leukoscope.evaluation.result import Evaluation, predictions_file
 from leukoscope.files import write_text
 from leukoscope.reporting import comparison
 from leukoscope.reporting.examples import Group, data_uri, groups
+from leukoscope.reporting.figures import mean_of
 from leukoscope.reporting.makeup import makeup
-from leukoscope.studies import architectures
+from leukoscope.studies import architectures, ranking
+from leukoscope.studies.architectures import Network
 from leukoscope.training.run import Run
 
 
 @dataclass(frozen=True)
-class Network:
-    """What the report says of one run; figures are data URIs, `summary` a row of the study's."""
+class Shown:
+    """What the report says of one network.
+
+    Attributes:
+        name: of the network.
+        summary: its row of `ranking.summary`.
+        kept: the epoch whose weights were kept, None where runs kept different ones.
+        history: mean over runs, by epoch.
+        confusion: of all runs' test cells.
+        loss_figure, confusion_figure: data URIs.
+        by_subject: share of right calls of each subject's test cells.
+        examples: of the first seed's calls.
+    """
 
     name: str
     summary: dict[str, Any]
+    kept: int | None
     history: pd.DataFrame
     confusion: list[list[int]]
     loss_figure: str
@@ -65,17 +79,22 @@ def write_report(folder: Path, target: Path) -> Path:
         BadInputError: no runs there, a run that was not evaluated on its test split, or runs of
             different stores.
     """
-    runs = architectures.runs_of(folder)
+    networks = architectures.networks_of(folder)
+    runs = [run for network in networks for run in network.runs]
     if len({run.config.store_digest for run in runs}) > 1:
         raise BadInputError(
             f"{folder} holds runs of different stores, whose accuracies cannot be compared"
         )
     store = runs[0].open_store()
     figures = {
-        name: data_uri(content, "image/svg+xml") for name, content in comparison.draw(runs).items()
+        name: data_uri(content, "image/svg+xml")
+        for name, content in comparison.draw(networks).items()
     }
     page = _template().render(
-        networks=_networks(runs, store, figures),
+        networks=list(_shown(networks, store, figures)),
+        runs=len(runs),
+        differences=ranking.differences_table(networks),
+        folds=len({run.config.division for run in runs}),
         accuracy_figure=figures[comparison.ACCURACY],
         info=store.info,
         store_name=store.folder.name,
@@ -83,8 +102,8 @@ def write_report(folder: Path, target: Path) -> Path:
         makeup=makeup(store.cells),
         cut=int((~store.cells["whole"]).sum()),
         planned=len(store.training_plan()[0]),
-        recipe=Settings.of({run.folder.name: _recipe(run) for run in runs}),
-        environment=Settings.of({run.folder.name: _environment(run) for run in runs}),
+        recipe=Settings.of({one.name: _recipe(one) for one in networks}),
+        environment=Settings.of({one.name: _environment(one.runs[0]) for one in networks}),
         version=__version__,
         made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         command=shlex.join(["leukoscope", "report", str(folder), "--output", str(target)]),
@@ -93,33 +112,32 @@ def write_report(folder: Path, target: Path) -> Path:
     return target
 
 
-def _networks(runs: Sequence[Run], store: Store, figures: Mapping[str, str]) -> list[Network]:
-    rows = architectures.summary(runs).to_dict("records")
-    networks = []
-    for run, row in zip(runs, rows, strict=True):
-        predictions = pd.read_parquet(predictions_file(run, "test"))
-        right = predictions["call"].eq(predictions["label"])
-        networks.append(
-            Network(
-                name=run.folder.name,
-                summary={str(name): value for name, value in row.items()},
-                history=run.history,
-                confusion=Evaluation.read(run, "test").confusion or [],
-                loss_figure=figures[comparison.loss_file(run)],
-                confusion_figure=figures[comparison.confusion_file(run)],
-                by_subject=right.astype(float).groupby(predictions["subject"]).mean(),
-                examples=groups(predictions, store),
-            )
+def _shown(
+    networks: Sequence[Network], store: Store, figures: Mapping[str, str]
+) -> Iterator[Shown]:
+    rows = ranking.summary(networks).to_dict("records")
+    for network, row in zip(networks, rows, strict=True):
+        cells = pd.concat(network.pools.values())
+        right = cells["call"].eq(cells["label"])
+        yield Shown(
+            name=network.name,
+            summary={str(name): value for name, value in row.items()},
+            kept=comparison.kept(network),
+            history=mean_of(network.histories),
+            confusion=np.sum(comparison.confusions(network), axis=0).tolist(),
+            loss_figure=figures[comparison.loss_file(network)],
+            confusion_figure=figures[comparison.confusion_file(network)],
+            by_subject=right.astype(float).groupby(cells["subject"]).mean(),
+            examples=groups(next(iter(network.pools.values())), store),
         )
-    return networks
 
 
-def _recipe(run: Run) -> dict[str, Any]:
-    config = run.config
+def _recipe(network: Network) -> dict[str, Any]:
+    config = network.runs[0].config
     return {
         **config.recipe.model_dump(),
         **config.model_options,
-        "seed": config.seed,
+        "seeds": ", ".join(map(str, sorted({run.config.seed for run in network.runs}))),
         "device": config.device,
         "precision": config.precision,
         "threads": config.threads,
@@ -158,6 +176,9 @@ def _template() -> Any:
         "count": "{:,}".format,
         "accuracy": "{:.3f}".format,
         "percent": "{:.1%}".format,
+        "number": lambda value: f"{value:.3f}" if pd.notna(value) else "–",
+        "signed": lambda value: f"{value:+.3f}" if pd.notna(value) else "–",
+        "known": pd.notna,
         "duration": _duration,
     }
     return environment.get_template("report.html.j2")

@@ -1,81 +1,141 @@
-"""Which architecture? Several networks under one recipe, on one store, from one seed."""
+"""Several networks under one recipe, on one store, over seeds and folds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from leukoscope import models
+from leukoscope.cells.division import Division
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation.evaluate import evaluate
-from leukoscope.evaluation.result import Evaluation, metrics_file
+from leukoscope.evaluation.pooled import estimates, pool
+from leukoscope.evaluation.result import Estimate, metrics_file
 from leukoscope.studies.runs import complete, open_or_create
 from leukoscope.training.run import Run, RunConfig
 
 
-def compare(configs: Sequence[RunConfig], folder: Path) -> list[Run]:
-    """Train each configuration in ``folder/<model>`` and evaluate it on validation and test.
+@dataclass(frozen=True)
+class Network:
+    """One architecture of a comparison: its name there, and its runs, one a fold and seed."""
+
+    name: str
+    runs: list[Run]
+
+    @property
+    def histories(self) -> list[pd.DataFrame]:
+        """Each run's history."""
+        return [run.history for run in self.runs]
+
+    @cached_property
+    def pools(self) -> dict[int, pd.DataFrame]:
+        """By seed, the predictions of all folds' test cells."""
+        return pool(self.runs)
+
+    @cached_property
+    def estimates(self) -> dict[str, Estimate]:
+        """Metrics of all folds together, the mean over seeds, with intervals over people."""
+        return estimates(self.pools)
+
+
+def plan(
+    store: Path,
+    names: Iterable[str],
+    recipe: str,
+    overrides: Sequence[str],
+    seeds: Sequence[int],
+    folds: int | None,
+    **settings: Any,
+) -> dict[Path, RunConfig]:
+    """Return the runs of a comparison by their place in its folder, everything checked.
+
+    Args:
+        store: the store's folder.
+        names: of the models.
+        recipe: as for `RunConfig.plan`.
+        overrides: likewise.
+        seeds: each is a run of its own.
+        folds: train as many times, each time with another part of the people for the test; None
+            takes the division that the store was prepared with.
+        settings: other fields of `RunConfig`.
+
+    Raises:
+        BadInputError: no such store, model or recipe, or the store has another number of parts.
+    """
+    divisions: Mapping[str, Division | None] = {"": None}
+    if folds is not None:
+        opened = Store.open(store)
+        parts = int(opened.cells["part"].max()) + 1 if opened.cells["part"].notna().any() else 0
+        if folds != parts:
+            raise BadInputError(
+                f"{store} was prepared with {parts or 'no'} parts of the people, not {folds}; "
+                f"for so many folds: leukoscope prepare … --split subject --folds {folds}"
+            )
+        own = opened.info.division
+        divisions = {
+            f"fold{fold}": own.model_copy(update={"split": "subject", "fold": fold})
+            for fold in range(folds)
+        }
+    planned = {}
+    for name in names:
+        for fold, division in divisions.items():
+            for seed in seeds:
+                numbered = [fold] if fold else []
+                if len(seeds) > 1:
+                    numbered.append(f"seed{seed}")
+                config = RunConfig.plan(
+                    store,
+                    name,
+                    recipe,
+                    overrides,
+                    seed=seed,
+                    division=division,
+                    watch_test=True,
+                    **settings,
+                )
+                planned[Path(name, "-".join(numbered))] = config
+    return planned
+
+
+def compare(planned: Mapping[Path, RunConfig], folder: Path) -> list[Network]:
+    """Train what is `planned` below `folder` and evaluate it on validation and test.
 
     A finished run is kept as it is, an unfinished one goes on from its last checkpoint.
 
     Raises:
         BadInputError: a folder holds a run of another configuration.
     """
-    runs = [open_or_create(config, folder / config.model) for config in configs]
-    for run in runs:
+    runs = {place: open_or_create(config, folder / place) for place, config in planned.items()}
+    for run in runs.values():
         complete(run)
         for split in ("validation", "test"):
             if not metrics_file(run, split).exists():
                 evaluate(run, split)
-    return runs
+    return _networks(runs)
 
 
-def runs_of(folder: Path) -> list[Run]:
-    """Return the runs in a comparison's folder, shallow networks first.
+def networks_of(folder: Path) -> list[Network]:
+    """Return the networks in a comparison's folder, shallow ones first.
 
     Raises:
         BadInputError: there is none.
     """
-    found = [Run.open(path.parent) for path in folder.glob("*/config.yaml")]
-    if not found:
+    places = sorted(
+        path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/config.yaml")
+    )
+    if not places:
         raise BadInputError(f"{folder} holds no runs; make them with `leukoscope compare`")
-    return sorted(found, key=lambda run: (models.names().index(run.config.model), run.folder))
+    return _networks({place.relative_to(folder): Run.open(place) for place in places})
 
 
-def summary(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return one row a network: its size and its accuracies.
-
-    Columns: model, parameters, gmacs (10⁹ multiply-adds a picture), epochs, best_epoch (on
-    validation), validation_accuracy and test_accuracy (of that epoch), final_test_accuracy (of the
-    last epoch), highest_test_accuracy (over all epochs: the figure that the original lab reports,
-    optimistic because the test chose it), hours.
-
-    Raises:
-        BadInputError: a run was not evaluated on its test split, or did not watch it.
-    """
-    rows = []
-    for run in runs:
-        history, size = run.history, Store.open(Path(run.config.store)).info.preprocessing.size
-        test = Evaluation.read(run, "test")
-        if "test_accuracy" not in history:
-            raise BadInputError(
-                f"{run.folder} was trained without --watch-test, so its test accuracy by epoch is "
-                "unknown; `leukoscope compare` trains runs that can be compared"
-            )
-        best = history.set_index("epoch").loc[test.epoch]
-        rows.append(
-            {
-                "model": run.config.model,
-                "parameters": models.parameters(run.config.model, **run.config.model_options),
-                "gmacs": models.gmacs(run.config.model, size, **run.config.model_options),
-                "epochs": len(history),
-                "best_epoch": test.epoch,
-                "validation_accuracy": best["validation_accuracy"],
-                "test_accuracy": test.accuracy,
-                "final_test_accuracy": history["test_accuracy"].iloc[-1],
-                "highest_test_accuracy": history["test_accuracy"].max(),
-                "hours": history["seconds"].sum() / 3600,
-            }
-        )
-    return pd.DataFrame(rows)
+def _networks(runs: Mapping[Path, Run]) -> list[Network]:
+    found: dict[str, list[Run]] = {}
+    for place, run in runs.items():
+        found.setdefault(place.parts[0], []).append(run)
+    order = models.names()
+    networks = [Network(name, together) for name, together in found.items()]
+    return sorted(networks, key=lambda one: (order.index(one.runs[0].config.model), one.name))
