@@ -128,7 +128,8 @@ def test_other_cells_are_judged_by_the_runs_own_validation(
     assert others.scores == tested.scores
     assert [calls.point for calls in others.calls] == [calls.point for calls in tested.calls]
     assert {shift.feature for shift in others.shifts} >= {"area", "mean_red"}
-    assert "external-elsewhere" in describe(run, others)
+    assert others.known_subjects == sorted(set(same["subject"]))
+    assert "names that stand in the run's own store" in describe(run, others)
 
 
 def test_cells_unlike_the_training_ones_are_warned_of(
@@ -143,7 +144,9 @@ def test_cells_unlike_the_training_ones_are_warned_of(
             red, green, blue = picture.split()
             Image.merge("RGB", (blue, red, ImageOps.autocontrast(green))).save(target)
         stained.loc[row, "path"] = str(target)
+    stained["subject"] = "elsewhere:" + stained["subject"]
     found = evaluate_others(run, stained, "stain")
+    assert not found.known_subjects
     warned = {shift.feature for shift in found.shifts if shift.warns}
     assert "mean_red" in warned
     assert "area" not in warned

@@ -33,6 +33,11 @@ def describe(run: Run, evaluation: Evaluation) -> str:
         f"{evaluation.name}: {evaluation.cells:,} labelled cells, weights of epoch "
         f"{evaluation.epoch}, temperature {evaluation.temperature:.2f} (from validation)"
     ]
+    if known := evaluation.known_subjects:
+        lines.append(
+            f"warning: {len(known):,} subjects have names that stand in the run's own store, too "
+            f"({', '.join(known[:WORST])}…); if they are the same people, this is no external test"
+        )
     for one in evaluation.shifts:
         if one.warns:
             lines.append(

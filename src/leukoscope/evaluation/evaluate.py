@@ -4,8 +4,9 @@ Everything that is fitted, a temperature and the operating points, is fitted on 
 the cells that judge only read it. What is written where: `leukoscope.evaluation.result`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -56,9 +57,13 @@ def evaluate_others(run: Run, cells: pd.DataFrame, name: str, which: Which = "be
     """
     predictions, pixels = predict_others(run, cells, which)
     features = baselines.shortcuts(pixels)
-    training = _training_features(run.open_store())
-    shifts = shift.measured(training, features)
-    return _judged(run, f"external-{name}", which, predictions, training, features, shifts)
+    store = run.open_store()
+    training = _training_features(store)
+    external = {
+        "shifts": shift.measured(training, features),
+        "known_subjects": sorted(set(store.cells["subject"].dropna()) & set(cells["subject"])),
+    }
+    return _judged(run, f"external-{name}", which, predictions, training, features, external)
 
 
 def settle(run: Run, which: Which = "best") -> Settled:
@@ -83,7 +88,7 @@ def _judged(
     predictions: pd.DataFrame,
     training: pd.DataFrame,
     features: pd.DataFrame,
-    shifts: Sequence[shift.Shift] = (),
+    external: Mapping[str, Any] = {},
 ) -> Evaluation:
     settled = settle(run, which)
     logit = predictions["logit"].to_numpy()
@@ -102,7 +107,7 @@ def _judged(
         cells=len(labelled),
         normal_subjects=int(people.get(0, 0)),
         blast_subjects=int(people.get(1, 0)),
-        shifts=list(shifts),
+        **external,
     )
     if len(labelled):
         with atomic(subjects_file(run, name, which)) as scratch:

@@ -99,6 +99,7 @@ class Evaluation(Result):
         calls: at each operating point, 0.5 first. Empty without labels.
         shortcuts: what size and colour alone achieve. Empty without labels.
         shifts: how far external pictures lie from the training ones; empty for a split.
+        known_subjects: of external cells: subjects whose name stands in the store as well.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Evaluation(Result):
     calls: list[Calls] = []
     shortcuts: list[Shortcut] = []
     shifts: list[Shift] = []
+    known_subjects: list[str] = []
 
     @property
     def accuracy(self) -> float | None:
