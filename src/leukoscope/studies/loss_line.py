@@ -30,11 +30,15 @@ def random_direction(weights: Sequence[Tensor], seed: int) -> list[Tensor]:
         step = torch.randn(weight.shape, generator=generator).to(weight)
         if weight.dim() > 1:
             filters = tuple(range(1, weight.dim()))
-            step *= weight.norm(dim=filters, keepdim=True) / step.norm(dim=filters, keepdim=True)
+            step *= _norm(weight, filters) / _norm(step, filters)
         else:
             step.zero_()
         direction.append(step)
     return direction
+
+
+def _norm(weight: Tensor, over: tuple[int, ...]) -> Tensor:
+    return torch.linalg.vector_norm(weight, dim=over, keepdim=True)
 
 
 @torch.no_grad()
