@@ -1,5 +1,6 @@
 """Studies as a whole: trained once, measured, judged, drawn; what is not finished goes on."""
 
+import sys
 from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from torch import nn
 
-from leukoscope import models
+from leukoscope import cli, models
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.models.resnet import ResNetBasicBlock
@@ -187,6 +188,28 @@ def test_rates_need_the_recipes_own_and_a_smaller_one(store: Store, tmp_path: Pa
     for values in ((0.1, 10), (1, 10)):
         with pytest.raises(BadInputError, match="needs the factor 1"):
             learning_rate.conduct(setup_of("learning-rate", store, tmp_path, values=values))
+
+
+def test_from_the_command_line(
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["study", "batch-size", store.folder, "-o", tmp_path, "--models", SHALLOW, "--quick"]
+    words += ["--values", "8, 16", "--seeds", "1,2", "--set", "epochs=3", "--threads", 1]
+    monkeypatch.setattr(sys, "argv", ["leukoscope", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    printed = capsys.readouterr().out
+    finding = Finding.read(tmp_path)
+    assert finding.verdict.upper() in printed
+    assert (
+        f"Measured with {SHALLOW} under recipe demo with epochs=8, epochs=3," in finding.paragraph
+    )
+    assert finding.table["batch_size"].tolist() == [8, 16, 8, 16]
+    assert finding.table["seed"].tolist() == [1, 1, 2, 2]
 
 
 def test_an_unknown_study_lists_the_known_ones() -> None:

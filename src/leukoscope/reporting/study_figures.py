@@ -27,9 +27,12 @@ from leukoscope.studies.validation_gap import NEAR
 
 WATCHED = ("train", "validation")
 
+VANISHED = 1e-10
+"""A gradient smaller than this leaves the figure."""
+
 KINDS: dict[bool, dict[str, str]] = {
     True: {"label": "with shortcuts", "color": MODEL_COLOURS[0], "linestyle": "-"},
-    False: {"label": "without", "color": MODEL_COLOURS[1], "linestyle": "--"},
+    False: {"label": "without shortcuts", "color": MODEL_COLOURS[1], "linestyle": "--"},
 }
 """Residual and plain networks."""
 
@@ -97,7 +100,7 @@ def gradient_flow(finding: Finding) -> Figure:
     moments = {0: "before the first step", last: f"after epoch {last}"}
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(1 + 2.3 * len(models), 5.2), layout="constrained")
-        panels = figure.subplots(2, len(models), sharey=True, sharex="col", squeeze=False)
+        panels = figure.subplots(2, len(models), sharey="row", sharex="col", squeeze=False)
         for row, (epoch, when) in enumerate(moments.items()):
             for column, model in enumerate(models):
                 axes = panels[row, column]
@@ -105,9 +108,12 @@ def gradient_flow(finding: Finding) -> Figure:
                 for residual, look in KINDS.items():
                     _by_seed(axes, now[now["residual"] == residual], "layer", "norm", **look)
                 axes.set_yscale("log")
+                axes.axhline(1, color=MUTED, linewidth=0.8, zorder=0)
                 axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
                 axes.set_title(model if row == 0 else "")
             panels[row, 0].set_ylabel(f"Norm of the gradient,\n{when}")
+            bottom, top = panels[row, 0].get_ylim()
+            panels[row, 0].set_ylim(max(bottom, VANISHED), max(top, 10))
         for axes in panels[1]:
             axes.set_xlabel("Layer (1: at the input)")
         _legend(figure, panels[0, 0])

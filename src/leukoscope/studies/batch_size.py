@@ -91,7 +91,7 @@ def judge(table: pd.DataFrame, cells: dict[str, int]) -> list[Part]:
         ]
         parts.append(
             Part(
-                f"it ends in a flatter minimum (ε = {epsilon:g})",
+                f"the smaller batch ends in a flatter minimum (ε = {epsilon:g})",
                 f"Sharpness within ε = {epsilon:g} is {against(column, '{:.1f}')} percent",
                 decide(flatter, margin),
             )
@@ -99,7 +99,7 @@ def judge(table: pd.DataFrame, cells: dict[str, int]) -> list[Part]:
     better = (small["test_accuracy"] - large["test_accuracy"]).tolist()
     parts.append(
         Part(
-            "it is better on the test",
+            "the smaller batch is better on the test",
             f"Test accuracy is {against('test_accuracy', '{:.3f}')}",
             decide(better, accuracy_margin(table["test_accuracy"], cells["test"])),
         )

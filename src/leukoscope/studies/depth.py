@@ -85,7 +85,7 @@ def judge(table: pd.DataFrame, shallow: str, deep: str) -> list[Part]:
             decide(lower, float(np.log(LOSS_FACTOR))),
         ),
         Part(
-            "without shortcuts depth costs more",
+            "depth costs more without shortcuts",
             f"From {shallow} to {deep} training accuracy falls by {spoken(lost[True], '{:.3f}')} "
             f"with shortcuts and by {spoken(lost[False], '{:.3f}')} without",
             decide(lost[False] - lost[True], ACCURACY_MARGIN),

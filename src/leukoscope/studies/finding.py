@@ -36,6 +36,12 @@ OPENING: dict[Verdict, str] = {
     "undecided": "The measurements do not decide the claim.",
 }
 
+BEARING: dict[Verdict, str] = {
+    "supported": "supports that",
+    "contradicted": "contradicts that",
+    "undecided": "does not decide whether",
+}
+
 
 @dataclass(frozen=True)
 class Part:
@@ -43,7 +49,7 @@ class Part:
 
     Attributes:
         says: what would have to hold, e.g. "a smaller batch fluctuates more".
-        measured: one sentence with the numbers.
+        measured: a sentence with the numbers, without its full stop.
         verdict: see the module.
     """
 

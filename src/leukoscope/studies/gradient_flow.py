@@ -57,7 +57,7 @@ def conduct(setup: Setup) -> Finding:
         ]
     )
     parts = judge(table, setup.models[-1])
-    return STUDY.finding(setup, parts, table, norms, agreed(parts))
+    return STUDY.finding(setup, parts, table, norms, *agreed(parts))
 
 
 def judge(table: pd.DataFrame, deepest: str) -> list[Part]:
@@ -81,13 +81,13 @@ def judge(table: pd.DataFrame, deepest: str) -> list[Part]:
         )
         parts += [
             Part(
-                f"{when}, the plain network's gradient shrinks towards the input",
-                f"In {deepest} {when}, the first layers' gradient over the last ones' is "
+                f"the plain network's gradient shrinks towards the input {when}",
+                f"In {deepest} {when} the first layers' gradient over the last ones' is "
                 f"{_power(plain)} without shortcuts and {_power(residual)} with them",
                 decade_verdict(-plain),
             ),
             Part(
-                f"{when}, shortcuts make the first layers' share larger",
+                f"shortcuts make the first layers' share larger {when}",
                 f"Shortcuts multiply that ratio by {_power(residual - plain)}",
                 decade_verdict(residual - plain),
             ),
@@ -100,13 +100,18 @@ def decade_verdict(decades: NDArray[np.float64]) -> Verdict:
     return decide(decades, DECADES)
 
 
-def agreed(parts: list[Part]) -> Verdict:
-    """Judge the claim: by both moments' parts if they agree."""
+def agreed(parts: list[Part]) -> tuple[Verdict, str]:
+    """Judge the claim by both moments' parts if they agree; otherwise remark on it."""
     before, after = (
         combined([p.verdict for p in parts[:2]]),
         combined([p.verdict for p in parts[2:]]),
     )
-    return before if before == after else "undecided"
+    if before == after:
+        return before, ""
+    return "undecided", (
+        f"The two moments do not say the same: the claim is {before} before the training and "
+        f"{after} after it."
+    )
 
 
 def _power(decades: NDArray[np.float64]) -> str:

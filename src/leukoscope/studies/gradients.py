@@ -11,7 +11,6 @@ from leukoscope.studies.sample import Batches, loss_and_gradient
 END = 0.25
 """Of the layers: the first and the last quarter of a network are compared."""
 
-
 TINY = 1e-30
 """A gradient of zero counts as this."""
 

@@ -38,7 +38,8 @@ def random_direction(weights: Sequence[Tensor], seed: int) -> list[Tensor]:
 
 
 def _norm(weight: Tensor, over: tuple[int, ...]) -> Tensor:
-    return torch.linalg.vector_norm(weight, dim=over, keepdim=True)
+    norm: Tensor = torch.linalg.vector_norm(weight, dim=over, keepdim=True)
+    return norm
 
 
 @torch.no_grad()

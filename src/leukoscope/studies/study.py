@@ -10,7 +10,7 @@ import pandas as pd
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.files import atomic
-from leukoscope.studies.finding import OPENING, Finding, Part, Verdict, combined
+from leukoscope.studies.finding import BEARING, OPENING, Finding, Part, Verdict, combined
 from leukoscope.studies.runs import complete, open_or_create
 from leukoscope.training.run import Run, RunConfig
 from leukoscope.training.trainer import AfterEpoch
@@ -185,11 +185,22 @@ class Study:
         table: pd.DataFrame,
         curves: pd.DataFrame,
         verdict: Verdict | None = None,
+        remark: str = "",
     ) -> Finding:
-        """Return what was found; the verdict is that of all parts unless the study gives one."""
+        """Return what was found.
+
+        Args:
+            setup: of the conduct.
+            parts: of the claim, judged.
+            table: the numbers judged.
+            curves: what the figure draws.
+            verdict: that of all parts together unless the study has its own way.
+            remark: what the parts do not say, a sentence.
+        """
         verdict = verdict or combined([part.verdict for part in parts])
-        told = [f"{part.measured} ({part.says}: {part.verdict})." for part in parts]
-        paragraph = " ".join([OPENING[verdict], *told, setup.measured_on()])
+        told = [f"{part.measured}, which {BEARING[part.verdict]} {part.says}." for part in parts]
+        sentences = [OPENING[verdict], *told, remark, setup.measured_on()]
+        paragraph = " ".join(sentence for sentence in sentences if sentence)
         return Finding(
             self.name, self.question, self.claim, verdict, paragraph, parts, table, curves
         )
