@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LEUKOSCOPE := $(BIN)/leukoscope
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test bench peers constraints clean
+.PHONY: help venv demo studies test bench peers constraints clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -26,6 +26,15 @@ demo: venv  ## The whole job on phantom cells, from pictures to report (8 minute
 	$(LEUKOSCOPE) prepare demo/cells.csv -o demo/store --size 64
 	$(LEUKOSCOPE) compare demo/store -o demo/compare --recipe demo
 	$(LEUKOSCOPE) report demo/compare
+
+STUDIES := batch-size learning-rate validation-gap depth gradient-flow
+
+studies: venv  ## The quick form of every study, on phantom cells (10 minutes).
+	rm -rf build/studies
+	$(LEUKOSCOPE) phantom build/studies/cells --subjects 40 --cells 800
+	$(LEUKOSCOPE) manifest build/studies/cells -o build/studies/cells.csv
+	$(LEUKOSCOPE) prepare build/studies/cells.csv -o build/studies/store --size 64
+	for study in $(STUDIES); do $(LEUKOSCOPE) study $$study build/studies/store -o build/studies/$$study --quick || exit 1; done
 
 test: venv  ## Style, types, directions between rooms, behaviour (10 minutes).
 	$(BIN)/ruff check

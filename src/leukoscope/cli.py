@@ -5,8 +5,9 @@ Heavy imports stand inside the commands, so that ``--help`` answers at once.
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
@@ -33,6 +34,7 @@ Precision = Annotated[
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Of the CPU.", show_default="all cores")]
 CORES = os.cpu_count() or 1
+Number = TypeVar("Number", int, float)
 
 
 def main() -> None:
@@ -267,3 +269,66 @@ def report(
     from leukoscope.reporting.report import write_report
 
     print(f"report: {write_report(folder, output or folder / 'report.html').resolve()}")
+
+
+@app.command()
+def study(
+    name: Annotated[
+        str,
+        typer.Argument(help="batch-size, learning-rate, validation-gap, depth or gradient-flow."),
+    ],
+    store: Annotated[Path, typer.Argument(help="The store.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the study.")],
+    models: Annotated[
+        str, typer.Option(help="Names, by comma.", show_default="the study's own")
+    ] = "",
+    values: Annotated[
+        str,
+        typer.Option(
+            help="Batch sizes, or factors of the learning rate, by comma.",
+            show_default="the study's own",
+        ),
+    ] = "",
+    seeds: Annotated[str, typer.Option(help="Several let their spread decide.")] = "0",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A small form, to see in minutes that it works.")
+    ] = False,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="lab, demo, or a YAML file.", show_default="lab; demo with --quick"),
+    ] = None,
+    override: Overrides = [],  # noqa: B006 - typer copies it
+    device: Device = "auto",
+    precision: Precision = "32-true",
+    threads: Threads = CORES,
+) -> None:
+    """Ask one question of the original lab anew; judge its claim by what is measured.
+
+    Finished runs are kept, unfinished ones go on: start it again after an interruption.
+    """
+    from leukoscope.reporting.studies import write_study
+    from leukoscope.studies.table import study as named
+
+    chosen = named(name)
+    setup = chosen.setup(
+        store,
+        output,
+        models=[model.strip() for model in models.split(",") if model.strip()],
+        values=_numbers(values, float, "--values"),
+        seeds=_numbers(seeds, int, "--seeds"),
+        quick=quick,
+        recipe=recipe,
+        overrides=override,
+        device=device,
+        precision=precision,
+        threads=threads,
+    )
+    print(write_study(chosen.conduct(setup), output))
+
+
+def _numbers(text: str, kind: Callable[[str], Number], option: str) -> list[Number]:
+    """Read numbers separated by commas."""
+    try:
+        return [kind(word) for word in text.split(",") if word.strip()]
+    except ValueError as error:
+        raise BadInputError(f"{option} {text}: not numbers separated by commas") from error

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import torch
+
+from leukoscope import models
 from leukoscope.errors import BadInputError
 from leukoscope.training.run import Run, RunConfig
-from leukoscope.training.trainer import train
+from leukoscope.training.trainer import AfterEpoch, train
 
 
 def open_or_create(config: RunConfig, folder: Path) -> Run:
@@ -25,8 +28,18 @@ def open_or_create(config: RunConfig, folder: Path) -> Run:
     return run
 
 
-def complete(run: Run) -> None:
-    """Train `run` to its last epoch, from its last checkpoint if there is one."""
+def complete(run: Run, after_epoch: AfterEpoch | None = None) -> None:
+    """Train `run` to its last epoch, from its last checkpoint if there is one.
+
+    An epoch that was not closed is measured again: `after_epoch` may see the same one twice.
+    """
     if not run.finished:
         last = run.checkpoint("last")
-        train(run, resume=last if last.exists() else None)
+        train(run, last if last.exists() else None, after_epoch)
+
+
+def first_model(run: Run) -> torch.nn.Module:
+    """Return the network of `run` as it was before the first step, on the CPU."""
+    torch.manual_seed(run.config.seed)
+    model = models.create(run.config.model, **run.config.model_options)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -7,7 +7,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -39,6 +39,9 @@ CHECK_BATCHES = 50
 
 EVALUATION_BATCH = 128
 
+AfterEpoch = Callable[[int, torch.nn.Module], None]
+"""Looks at the network after an epoch (from 1), before its checkpoint; must leave it as it is."""
+
 
 class Interrupted(LeukoscopeError):  # noqa: N818 - an interruption is no error of the training
     """The user asked to stop; everything is saved."""
@@ -50,7 +53,7 @@ class Diverged(LeukoscopeError):  # noqa: N818
     """The loss is no number any more."""
 
 
-def train(run: Run, resume: Path | None = None) -> None:
+def train(run: Run, resume: Path | None = None, after_epoch: AfterEpoch | None = None) -> None:
     """Train `run` to the last epoch of its recipe.
 
     The first weights depend on the run's seed alone, the order of cells on seed and epoch; on one
@@ -60,20 +63,24 @@ def train(run: Run, resume: Path | None = None) -> None:
     Args:
         run: new, or one to go on with.
         resume: a checkpoint of `run` to go on from; None starts from scratch.
+        after_epoch: what a study measures while the network learns.
 
     Raises:
         BadInputError: the store or the checkpoint cannot be used.
         Interrupted: on SIGINT or SIGTERM, once a checkpoint is written.
         Diverged: a loss was NaN or infinite; the batch is named.
     """
-    Trainer(run, resume).fit()
+    Trainer(run, resume, after_epoch).fit()
 
 
 class Trainer:
     """The state of one training; see `train`."""
 
-    def __init__(self, run: Run, resume: Path | None) -> None:
+    def __init__(
+        self, run: Run, resume: Path | None, after_epoch: AfterEpoch | None = None
+    ) -> None:
         self.run, self.recipe = run, run.config.recipe
+        self.after_epoch = after_epoch
         torch.set_num_threads(run.config.threads)
         torch.backends.cudnn.deterministic = True  # a run repeats bit for bit on CUDA, too
         try:
@@ -161,6 +168,8 @@ class Trainer:
             row[f"{split}_loss"], row[f"{split}_accuracy"] = self._judge(split)
         row["images_per_second"] = round(speed, 1)
         row["seconds"] = round(earlier + time.monotonic() - started, 1)
+        if self.after_epoch:
+            self.after_epoch(progress.epoch + 1, self.model.module)
         self._close_epoch(row)
 
     def _close_epoch(self, row: dict[str, float]) -> None:

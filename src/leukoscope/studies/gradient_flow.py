@@ -1,0 +1,162 @@
+"""Does the gradient vanish on its way through a deep network, and do shortcuts prevent it?
+
+The lab: "When the model gets deeper, the vanishing gradient problem becomes more serious. ResNet
+can use shortcuts to add gradients from shallow layers, making the current layer's gradient larger"
+(its figure 12).
+
+Measured at each layer of residual networks and of their plain twins, before the first step and
+after every epoch of a short training. The claim is taken at its strongest place, the deepest
+network, and needs two things: that the plain network's gradient shrinks on its way from the last
+quarter of the layers to the first, and that the residual one's shrinks less. Both have to hold
+before the training and after it; where the two moments disagree, nothing is decided.
+"""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from leukoscope.files import atomic
+from leukoscope.studies.finding import Finding, Part, Verdict, combined, decide, spoken
+from leukoscope.studies.gradients import decades_towards_input, layer_norms
+from leukoscope.studies.runs import complete, first_model
+from leukoscope.studies.sample import Sample
+from leukoscope.studies.study import Defaults, Setup, Study
+from leukoscope.training.run import Run
+
+DECADES = 0.5
+"""By less than this, a factor of three, another seed might undo a ratio of norms."""
+
+
+def conduct(setup: Setup) -> Finding:
+    """Train each network, residual and plain, with each seed; measure as they learn, and judge."""
+    tables = []
+    for seed, model, residual in product(setup.seeds, setup.models, (True, False)):
+        run = setup.run(
+            f"{model}-{'residual' if residual else 'plain'}",
+            seed,
+            model=model,
+            model_options={} if residual else {"residual": False},
+        )
+        norms = _norms_while_training(run, setup.sample)
+        tables.append(norms.assign(model=model, residual=residual, seed=seed))
+    norms = pd.concat(tables)
+    moments = ["model", "residual", "seed", "epoch"]
+    table = pd.DataFrame(
+        [
+            {
+                **dict(zip(moments, moment, strict=True)),
+                "first_norm": layers["norm"].iloc[0],
+                "last_norm": layers["norm"].iloc[-1],
+                "decades_towards_input": decades_towards_input(layers),
+            }
+            for moment, layers in norms.groupby(moments, sort=False)
+        ]
+    )
+    parts = judge(table, setup.models[-1])
+    return STUDY.finding(setup, parts, table, norms, *agreed(parts))
+
+
+def judge(table: pd.DataFrame, deepest: str) -> list[Part]:
+    """Hold the residual network against the plain one, before the training and after it.
+
+    Args:
+        table: model, residual, seed, epoch (0: before the first step), decades_towards_input.
+        deepest: the model judged.
+
+    Returns:
+        two parts a moment.
+    """
+    parts = []
+    last = table["epoch"].max()
+    judged = table[table["model"] == deepest].sort_values("seed")
+    for epoch, when in ((0, "before the first step"), (last, f"after epoch {last}")):
+        now = judged[judged["epoch"] == epoch]
+        plain, residual = (
+            now.loc[now["residual"] == kind, "decades_towards_input"].to_numpy(dtype=float)
+            for kind in (False, True)
+        )
+        parts += [
+            Part(
+                f"the plain network's gradient shrinks towards the input {when}",
+                f"In {deepest} {when} the first layers' gradient over the last ones' is "
+                f"{_power(plain)} without shortcuts and {_power(residual)} with them",
+                decade_verdict(-plain),
+            ),
+            Part(
+                f"shortcuts make the first layers' share larger {when}",
+                f"Shortcuts multiply that ratio by {_power(residual - plain)}",
+                decade_verdict(residual - plain),
+            ),
+        ]
+    return parts
+
+
+def decade_verdict(decades: NDArray[np.float64]) -> Verdict:
+    """Judge by powers of ten, one a seed."""
+    return decide(decades, DECADES)
+
+
+def agreed(parts: list[Part]) -> tuple[Verdict, str]:
+    """Judge the claim by both moments' parts if they agree; otherwise remark on it."""
+    before, after = (
+        combined([p.verdict for p in parts[:2]]),
+        combined([p.verdict for p in parts[2:]]),
+    )
+    if before == after:
+        return before, ""
+    return "undecided", (
+        f"The two moments do not say the same: the claim is {before} before the training and "
+        f"{after} after it."
+    )
+
+
+def _power(decades: NDArray[np.float64]) -> str:
+    return f"10^{spoken(decades, '{:+.1f}')}"
+
+
+def _norms_while_training(run: Run, cells: int) -> pd.DataFrame:
+    """Return the norms at each layer after each epoch, 0: before the first step.
+
+    They are kept in the run's ``gradients.csv``, so that a training that is stopped loses none.
+    """
+    path = run.folder / "gradients.csv"
+    torch.set_num_threads(run.config.threads)
+    sample = Sample(run, "train", cells)
+
+    def look(epoch: int, model: nn.Module) -> None:
+        norms = layer_norms(model, sample).assign(epoch=epoch)
+        if path.exists():
+            earlier = pd.read_csv(path)
+            norms = pd.concat([earlier[earlier["epoch"] != epoch], norms])
+        with atomic(path) as scratch:
+            norms.to_csv(scratch, index=False, lineterminator="\n")
+
+    if not path.exists():
+        look(0, first_model(run).to(sample.device))
+    complete(run, look)
+    return pd.read_csv(path)
+
+
+STUDY = Study(
+    name="gradient-flow",
+    question="Does the gradient vanish in a deep network, and do shortcuts prevent it?",
+    claim="When the model gets deeper, the vanishing gradient problem becomes more serious; ResNet "
+    "can use shortcuts to make the current layer's gradient larger.",
+    conduct=conduct,
+    usual=Defaults(
+        models=("resnet18", "resnet34", "resnet50", "resnet152"),
+        overrides=("epochs=3",),
+        sample=256,
+    ),
+    quick=Defaults(
+        models=("resnet18", "resnet34", "resnet50", "resnet152"),
+        recipe="demo",
+        overrides=("epochs=1",),
+        sample=64,
+    ),
+    networks=None,
+)

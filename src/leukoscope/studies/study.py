@@ -1,0 +1,215 @@
+"""A study: what it asks, which claim of the original lab it judges, what it trains if not told."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from leukoscope.cells.store import Store
+from leukoscope.errors import BadInputError
+from leukoscope.files import atomic
+from leukoscope.studies.finding import BEARING, OPENING, Finding, Part, Verdict, combined
+from leukoscope.studies.runs import complete, open_or_create
+from leukoscope.training.run import Run, RunConfig
+from leukoscope.training.trainer import AfterEpoch
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a study trains unless it is told otherwise.
+
+    Attributes:
+        models: shallow to deep where there are several.
+        values: what the study varies, for those that vary a number.
+        recipe, overrides: as for `leukoscope.training.recipe.recipe`.
+        sample: training cells that measurements are taken over.
+    """
+
+    models: tuple[str, ...]
+    values: tuple[float, ...] = ()
+    recipe: str = "lab"
+    overrides: tuple[str, ...] = ()
+    sample: int = 512
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One conduct of a study: where, on what, with what.
+
+    Attributes:
+        folder: of the study; its runs lie in ``runs/``.
+        machine: device, precision and threads of each run.
+        quick: measure on coarser grids as well.
+    """
+
+    store: Path
+    folder: Path
+    models: tuple[str, ...]
+    values: tuple[float, ...]
+    recipe: str
+    overrides: tuple[str, ...]
+    sample: int
+    seeds: tuple[int, ...] = (0,)
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    quick: bool = False
+
+    def run(
+        self,
+        name: str,
+        seed: int,
+        *,
+        model: str | None = None,
+        overrides: Sequence[str] = (),
+        model_options: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """Return the run `name` of `seed`, begun unless it is there.
+
+        Args:
+            name: of what distinguishes it within the study.
+            seed: of its first weights and its order of cells.
+            model: the first of `models` unless given.
+            overrides: of the recipe, besides those of the study.
+            model_options: of the model.
+
+        Raises:
+            BadInputError: it cannot be made, or its folder holds a run of another configuration.
+        """
+        config = RunConfig.plan(
+            self.store,
+            model or self.models[0],
+            self.recipe,
+            (*self.overrides, *overrides),
+            model_options=dict(model_options or {}),
+            seed=seed,
+            watch_test=True,
+            **self.machine,
+        )
+        return open_or_create(config, self.folder / "runs" / f"{name}-seed{seed}")
+
+    def trained(
+        self, name: str, seed: int, after_epoch: AfterEpoch | None = None, **what: Any
+    ) -> Run:
+        """Return the run `name`, as `run` makes it, trained to its last epoch."""
+        run = self.run(name, seed, **what)
+        complete(run, after_epoch)
+        return run
+
+    def measured_on(self) -> str:
+        """Say what the study stands on."""
+        store = Store.open(self.store)
+        size = store.info.preprocessing.size
+        cells = "phantom cells, which say nothing about patients" if store.info.phantom else "cells"
+        seeds = "seed" if len(self.seeds) == 1 else "seeds"
+        changed = f" with {', '.join(self.overrides)}" if self.overrides else ""
+        said = (
+            f"Measured with {', '.join(self.models)} under recipe {self.recipe}{changed}, "
+            f"{seeds} {', '.join(map(str, self.seeds))}, {size} × {size} pixels, "
+            f"{store.info.division.split} split, on {store.info.cells:,} {cells}."
+        )
+        if len(self.seeds) == 1:
+            said += " One seed: a difference that another seed might undo counts as undecided."
+        return said
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question and the way to its answer.
+
+    Attributes:
+        name: on the command line.
+        question: in one sentence.
+        claim: the original lab's answer, in its words.
+        conduct: trains what is not yet trained, measures, judges.
+        usual, quick: what it trains.
+        varies: what `values` are, None: the study varies no number.
+        networks: how many models it takes, None: any number.
+    """
+
+    name: str
+    question: str
+    claim: str
+    conduct: Callable[[Setup], Finding]
+    usual: Defaults
+    quick: Defaults
+    varies: str | None = None
+    networks: int | None = 1
+
+    def setup(
+        self,
+        store: Path,
+        folder: Path,
+        *,
+        models: Sequence[str] = (),
+        values: Sequence[float] = (),
+        recipe: str | None = None,
+        overrides: Sequence[str] = (),
+        seeds: Sequence[int] = (0,),
+        quick: bool = False,
+        **machine: Any,
+    ) -> Setup:
+        """Return the set-up of one conduct; what is not given is the study's own.
+
+        Raises:
+            BadInputError: models or values that this study cannot take.
+        """
+        own = self.quick if quick else self.usual
+        if values and not self.varies:
+            raise BadInputError(f"study {self.name} varies no number: leave --values out")
+        if len(values) == 1 or len(set(values)) < len(values):
+            raise BadInputError(f"study {self.name} needs two {self.varies} or more, all different")
+        if models and self.networks not in (None, len(models)):
+            raise BadInputError(
+                f"study {self.name} takes {self.networks} of --models, not {len(models)}"
+            )
+        if not seeds or len(set(seeds)) < len(seeds):
+            raise BadInputError("--seeds: one or more, all different")
+        return Setup(
+            store=store,
+            folder=folder,
+            models=tuple(models) or own.models,
+            values=tuple(sorted(values or own.values)),
+            recipe=recipe or own.recipe,
+            overrides=(*own.overrides, *overrides),
+            sample=own.sample,
+            seeds=tuple(seeds),
+            machine=machine,
+            quick=quick,
+        )
+
+    def finding(
+        self,
+        setup: Setup,
+        parts: list[Part],
+        table: pd.DataFrame,
+        curves: pd.DataFrame,
+        verdict: Verdict | None = None,
+        remark: str = "",
+    ) -> Finding:
+        """Return what was found.
+
+        Args:
+            setup: of the conduct.
+            parts: of the claim, judged.
+            table: the numbers judged.
+            curves: what the figure draws.
+            verdict: that of all parts together unless the study has its own way.
+            remark: what the parts do not say, a sentence.
+        """
+        verdict = verdict or combined([part.verdict for part in parts])
+        told = [f"{part.measured}, which {BEARING[part.verdict]} {part.says}." for part in parts]
+        sentences = [OPENING[verdict], *told, remark, setup.measured_on()]
+        paragraph = " ".join(sentence for sentence in sentences if sentence)
+        return Finding(
+            self.name, self.question, self.claim, verdict, paragraph, parts, table, curves
+        )
+
+
+def kept(path: Path, measure: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """Return the table at `path`; if there is none, make it by `measure` and keep it there."""
+    if not path.exists():
+        made = measure()
+        with atomic(path) as scratch:
+            made.to_csv(scratch, index=False, lineterminator="\n")
+    return pd.read_csv(path)

@@ -1,0 +1,27 @@
+"""The table of studies: a new one is one row here, and one in `leukoscope.reporting.studies`."""
+
+from leukoscope.errors import BadInputError
+from leukoscope.studies import batch_size, depth, gradient_flow, learning_rate, validation_gap
+from leukoscope.studies.study import Study
+
+STUDIES: dict[str, Study] = {
+    study.name: study
+    for study in (
+        batch_size.STUDY,
+        learning_rate.STUDY,
+        validation_gap.STUDY,
+        depth.STUDY,
+        gradient_flow.STUDY,
+    )
+}
+
+
+def study(name: str) -> Study:
+    """Return the study `name`.
+
+    Raises:
+        BadInputError: there is none; the message lists those that there are.
+    """
+    if name not in STUDIES:
+        raise BadInputError(f"no study {name!r}; the studies are {', '.join(STUDIES)}")
+    return STUDIES[name]
