@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from leukoscope import __version__
 from leukoscope.cells.store import Store
@@ -18,6 +17,7 @@ from leukoscope.files import write_text
 from leukoscope.reporting import comparison
 from leukoscope.reporting.examples import Group, data_uri, groups
 from leukoscope.reporting.makeup import makeup
+from leukoscope.reporting.pages import template
 from leukoscope.studies import architectures
 from leukoscope.training.run import Run
 
@@ -74,7 +74,7 @@ def write_report(folder: Path, target: Path) -> Path:
     figures = {
         name: data_uri(content, "image/svg+xml") for name, content in comparison.draw(runs).items()
     }
-    page = _template().render(
+    page = template("report.html.j2").render(
         networks=_networks(runs, store, figures),
         accuracy_figure=figures[comparison.ACCURACY],
         info=store.info,
@@ -134,30 +134,3 @@ def _environment(run: Run) -> dict[str, Any]:
 
 def _told(value: Any) -> str:
     return "none" if value is None else str(value)
-
-
-def _duration(hours: float) -> str:
-    """Say `hours` in the two largest of its units."""
-    minutes, seconds = divmod(round(hours * 3600), 60)
-    if not minutes:
-        return f"{seconds} s"
-    if minutes < 60:
-        return f"{minutes} min {seconds:02} s"
-    return f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def _template() -> Any:
-    environment = Environment(
-        loader=PackageLoader("leukoscope", "reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "count": "{:,}".format,
-        "accuracy": "{:.3f}".format,
-        "percent": "{:.1%}".format,
-        "duration": _duration,
-    }
-    return environment.get_template("report.html.j2")
