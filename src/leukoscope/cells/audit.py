@@ -133,7 +133,7 @@ class Audit:
 
     def doubtful(self, doubt: str) -> list[str]:
         """The ids of the pictures with a `doubt`, one of `DOUBTS`."""
-        return self.cells.loc[self.facts[doubt].to_numpy(dtype=bool), "id"].tolist()
+        return [str(name) for name in self.cells.loc[self.facts[doubt].to_numpy(bool), "id"]]
 
     def named_pairs(self) -> pd.DataFrame:
         """`pairs` with ids in place of positions: ``a``, ``b``, ``kind``, ``similarity``."""

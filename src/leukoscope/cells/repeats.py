@@ -210,9 +210,11 @@ def texture(pixels: Pixels, lit: NDArray[np.bool_]) -> tuple[Pixels, NDArray[np.
     def mean(sigma: float) -> Pixels:
         blur = (sigma, sigma, 0)
         summed = ndimage.gaussian_filter(pixels * weight, blur, truncate=3)
-        return summed / np.maximum(ndimage.gaussian_filter(weight, blur, truncate=3), 1e-3)
+        covered = ndimage.gaussian_filter(weight, blur, truncate=3)
+        return np.asarray(summed / np.maximum(covered, 1e-3), np.float32)
 
-    return (mean(FINE) - mean(BROAD)) * weight, inside
+    detail: Pixels = (mean(FINE) - mean(BROAD)) * weight
+    return detail, inside
 
 
 def _greys(thumbnails: NDArray[np.uint8], rows: Rows) -> Pixels:
@@ -222,7 +224,8 @@ def _greys(thumbnails: NDArray[np.uint8], rows: Rows) -> Pixels:
     def one(row: int) -> None:
         grey = (thumbnails[row] @ LUMINANCE)[..., None]
         detail, inside = texture(grey, core(mask(thumbnails[row])))
-        centred = (detail[..., 0] - detail[inside].mean() if inside.any() else 0) * inside
+        middle = detail[inside].mean() if inside.any() else np.float32(0)
+        centred: Pixels = (detail[..., 0] - middle) * inside
         greys[row] = _unit(centred[None])[0]
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

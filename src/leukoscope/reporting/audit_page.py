@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -147,7 +148,7 @@ def _groups(found: Audit) -> list[Group]:
     return groups
 
 
-def _pair(found: Audit, pair: "pd.core.frame.Any") -> Pair:
+def _pair(found: Audit, pair: Any) -> Pair:
     a, b = (found.cells.iloc[position] for position in (pair.a, pair.b))
     return Pair(_shown(a), _shown(b, pair.turn), pair.kind, pair.similarity)
 

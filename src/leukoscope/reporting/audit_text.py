@@ -51,8 +51,9 @@ def lines(found: Audit) -> Iterator[tuple[str, str]]:
 
     yield "bold", f"\npeople with several names: {len(found.merged):,}"
     merged = [
-        f"{row.person}: {row.cells:,} cells" + (f" in {', '.join(row.folds)}" if row.folds else "")
-        for row in found.merged.itertuples()
+        f"{row['person']}: {row['cells']:,} cells"
+        + (f" in {', '.join(row['folds'])}" if row["folds"] else "")
+        for row in found.merged.to_dict("records")
     ]
     yield from _list(merged)
     joined = [f"{row.a} and {row.b} share {row.cells:,} cells" for row in found.joins.itertuples()]
