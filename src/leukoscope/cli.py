@@ -93,6 +93,31 @@ def manifest(
 
 
 @app.command()
+def audit(
+    cells: Annotated[Path, typer.Argument(help="The manifest.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for tables and a page.")
+    ] = None,
+) -> None:
+    """Find repeated cells, names that are one person, leaks, doubtful pictures.
+
+    Exits with status 1 when a person or a cell stands on two sides of the split or official split.
+    """
+    from leukoscope.cells import manifest as table
+    from leukoscope.cells.audit import audit as examine
+    from leukoscope.reporting.audit_page import write_page
+    from leukoscope.reporting.audit_text import tell
+
+    found = examine(table.read(cells))
+    tell(found)
+    if output:
+        found.write(output)
+        print(f"\nin {output}: pairs.csv, people.csv, findings.json")
+        print(f"page: {write_page(found, output, cells).resolve()}")
+    raise typer.Exit(int(found.leaks))
+
+
+@app.command()
 def prepare(
     cells: Annotated[Path, typer.Argument(help="The manifest.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the store.")],

@@ -87,9 +87,14 @@ def parts(cells: pd.DataFrame, count: int = PARTS, seed: int = 0) -> pd.Series:
     return result
 
 
-def shared_people(cells: pd.DataFrame) -> list[str]:
-    """Return the people that stand on more than one side of `cells`' split, sorted."""
-    sides = cells.dropna(subset=["person", "split"]).groupby("person")["split"].nunique()
+def shared_people(cells: pd.DataFrame, by: str = "person") -> list[str]:
+    """Return who stands on more than one side of `cells`' split, sorted.
+
+    Args:
+        cells: with columns `split` and `by`.
+        by: ``person``, or ``subject`` to take each name for a person of its own.
+    """
+    sides = cells.dropna(subset=[by, "split"]).groupby(by)["split"].nunique()
     return sorted(sides.index[sides > 1])
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from leukoscope import __version__
 from leukoscope.cells.store import Store
@@ -19,6 +18,7 @@ from leukoscope.reporting import comparison
 from leukoscope.reporting.examples import Group, data_uri, groups
 from leukoscope.reporting.figures import mean_of
 from leukoscope.reporting.makeup import makeup
+from leukoscope.reporting.pages import template
 from leukoscope.studies import architectures, ranking
 from leukoscope.studies.architectures import Network
 from leukoscope.training.run import Run
@@ -90,7 +90,7 @@ def write_report(folder: Path, target: Path) -> Path:
         name: data_uri(content, "image/svg+xml")
         for name, content in comparison.draw(networks).items()
     }
-    page = _template().render(
+    page = template("report.html.j2").render(
         networks=list(_shown(networks, store, figures)),
         runs=len(runs),
         differences=ranking.differences_table(networks),
@@ -152,33 +152,3 @@ def _environment(run: Run) -> dict[str, Any]:
 
 def _told(value: Any) -> str:
     return "none" if value is None else str(value)
-
-
-def _duration(hours: float) -> str:
-    """Say `hours` in the two largest of its units."""
-    minutes, seconds = divmod(round(hours * 3600), 60)
-    if not minutes:
-        return f"{seconds} s"
-    if minutes < 60:
-        return f"{minutes} min {seconds:02} s"
-    return f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def _template() -> Any:
-    environment = Environment(
-        loader=PackageLoader("leukoscope", "reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "count": "{:,}".format,
-        "accuracy": "{:.3f}".format,
-        "percent": "{:.1%}".format,
-        "number": lambda value: f"{value:.3f}" if pd.notna(value) else "–",
-        "signed": lambda value: f"{value:+.3f}" if pd.notna(value) else "–",
-        "known": pd.notna,
-        "duration": _duration,
-    }
-    return environment.get_template("report.html.j2")

@@ -1,0 +1,126 @@
+"""Fingerprints: what an audit keeps of each picture, which is decoded once.
+
+A fingerprint is a thumbnail of a window around the middle of the cell's core, cut at the picture's
+own resolution, so that a cell moved inside its frame keeps its thumbnail; a digest of the decoded
+pixels; and what the cell's outline tells.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from leukoscope.cells.preprocess import BACKGROUND, read_picture
+from leukoscope.progress import tracked
+
+SIDE = 64
+"""Side of a thumbnail; of a 450 px frame it shows the middle 384 px, each pixel 6 × 6 of them."""
+FRAME = 75
+"""Thumbnail pixels a frame's longer side is worth: 450 px are reduced by 6, 224 px by 3."""
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+
+CORE = 0.6
+"""What is narrower than this share of the cell's largest inscribed circle is not in its core."""
+PIECE = 0.1
+"""A further piece of the mask counts as a cell from this share of the largest piece's area."""
+NECK, PEAK = 0.75, 0.85
+"""Touching cells: the mask parts when it is eroded by `NECK` of its largest inscribed radius, and
+a second part holds a circle of at least `PEAK` of that radius."""
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """What was kept of N pictures, in their order.
+
+    Attributes:
+        thumbnails: (N, SIDE, SIDE, 3) uint8, the middle of the cell's core at its centre.
+        facts: N rows; ``digest`` of size and decoded pixels; ``empty``, ``clipped`` (the mask
+            touches the frame's border), ``several`` (two or more cells, apart or touching).
+    """
+
+    thumbnails: NDArray[np.uint8]
+    facts: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.thumbnails)
+
+
+def read_fingerprints(paths: Sequence[str]) -> Fingerprints:
+    """Decode each picture of `paths` once, on all cores, and keep its fingerprint.
+
+    Raises:
+        BadInputError: a picture is missing or cannot be decoded.
+    """
+    thumbnails = np.empty((len(paths), SIDE, SIDE, 3), np.uint8)
+    facts = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(fingerprint, map(Path, paths))
+        for row, (thumbnail, fact) in enumerate(
+            tracked(found, "reading pictures", len(paths), "pictures")
+        ):
+            thumbnails[row] = thumbnail
+            facts.append(fact)
+    columns = ["digest", "empty", "clipped", "several"]
+    return Fingerprints(thumbnails, pd.DataFrame(facts, columns=columns))
+
+
+def fingerprint(path: Path) -> tuple[NDArray[np.uint8], tuple[str, bool, bool, bool]]:
+    """Return the thumbnail and the facts of the picture at `path`, as in `Fingerprints`."""
+    picture = read_picture(path)
+    digest = hashlib.blake2b(picture.tobytes(), digest_size=16)
+    digest.update(repr(picture.size).encode())
+    lit = np.asarray(picture.convert("L")) > BACKGROUND
+    clipped = bool(lit[[0, -1]].any() or lit[:, [0, -1]].any())
+    cut, whole = window(picture)
+    thumbnail = np.asarray(cut.reduce(cut.width // SIDE))
+    return thumbnail, (digest.hexdigest(), not whole.any(), clipped, _several(whole))
+
+
+def window(picture: Image.Image) -> tuple[Image.Image, NDArray[np.bool_]]:
+    """Return the square around the cell's core that a thumbnail shows, and the reduced mask."""
+    factor = max(1, round(max(picture.size) / FRAME))
+    whole = mask(np.asarray(picture.reduce(factor)))
+    down, right = ndimage.center_of_mass(core(whole)) if whole.any() else np.array(whole.shape) / 2
+    half = SIDE * factor // 2
+    left, upper = round((right + 0.5) * factor) - half, round((down + 0.5) * factor) - half
+    return picture.crop((left, upper, left + 2 * half, upper + 2 * half)), whole
+
+
+def mask(thumbnail: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return where `thumbnail` (…, 3) is brighter than the background."""
+    return np.asarray(thumbnail @ LUMINANCE > BACKGROUND)
+
+
+def core(lit: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the mask `lit` without what hangs on the cell: debris, tails, a smaller neighbour.
+
+    It is opened (eroded, then dilated) by a disc of `CORE` of its largest inscribed circle. The
+    core of a cell stays where it is, whatever the segmenter took along with it.
+    """
+    depth = ndimage.distance_transform_edt(np.pad(lit, 1))[1:-1, 1:-1]
+    radius = CORE * depth.max()
+    pieces, _ = ndimage.label(depth > radius)
+    largest = pieces == pieces[np.unravel_index(depth.argmax(), depth.shape)]
+    return np.asarray((ndimage.distance_transform_edt(~largest) <= radius) & lit)
+
+
+def _several(lit: NDArray[np.bool_]) -> bool:
+    """Tell whether the mask `lit` holds two or more cells."""
+    pieces, count = ndimage.label(lit)
+    if count > 1:
+        areas = np.sort(np.bincount(pieces.ravel())[1:])
+        if areas[-2] >= PIECE * areas[-1]:
+            return True
+    depth = ndimage.distance_transform_edt(np.pad(lit, 1))
+    deepest = depth.max()
+    cores, count = ndimage.label(depth > NECK * deepest)
+    peaks = ndimage.maximum(depth, cores, range(1, count + 1))
+    return int(np.sum(np.asarray(peaks) >= PEAK * deepest)) > 1
