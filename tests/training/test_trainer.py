@@ -130,7 +130,7 @@ def test_validation_figures_are_those_of_the_saved_weights(whole: Run, store: St
     assert last["validation_loss"] == pytest.approx(
         F.cross_entropy(logits, labels).item(), rel=1e-4
     )
-    assert last["validation_accuracy"] == (logits.argmax(1) == labels).float().mean().item()
+    assert last["validation_accuracy"] == (logits.argmax(1) == labels).double().mean().item()
 
 
 def test_best_is_chosen_on_validation(whole: Run) -> None:
