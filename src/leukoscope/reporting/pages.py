@@ -21,8 +21,16 @@ def template(name: str) -> Template:
         "number": lambda value: f"{value:.3f}" if pd.notna(value) else "–",
         "signed": lambda value: f"{value:+.3f}" if pd.notna(value) else "–",
         "known": pd.notna,
+        "p_value": p_value,
     }
     return environment.get_template(name)
+
+
+def p_value(p: float) -> str:
+    """Say a p-value with three decimals; one that is not a number was not tested."""
+    if pd.isna(p):
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def duration(hours: float) -> str:
