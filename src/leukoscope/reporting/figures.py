@@ -114,18 +114,23 @@ def loss_by_epoch(
                 linestyle=DASHES[split],
                 marker="o" if len(history) == 1 else None,
             )
-        axes.set_yscale("log")
-        axes.set_ylim(*limits)
-        ticks = NICE if limits[1] / limits[0] <= 1000 else DECADES
-        axes.yaxis.set_major_locator(FixedLocator(ticks.tolist()))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter("{x:g}")
+        loss_axis(axes, limits)
         axes.set_ylabel("Loss (cross-entropy, nats)")
         axes.set_title(f"{name} ({counts} pictures)")
         _epoch_axis(axes, [history])
         _label_ends(axes, [SPLIT_NAMES[split] for split in watched])
         axes.axvline(kept, color=RULE, linewidth=5, zorder=0, label="epoch kept")
     return figure
+
+
+def loss_axis(axes: Axes, limits: tuple[float, float]) -> None:
+    """Make the vertical axis logarithmic within `limits`, from `loss_limits`."""
+    axes.set_yscale("log")
+    axes.set_ylim(*limits)
+    ticks = NICE if limits[1] / limits[0] <= 1000 else DECADES
+    axes.yaxis.set_major_locator(FixedLocator(ticks.tolist()))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
 
 
 def loss_limits(histories: Iterable[pd.DataFrame]) -> tuple[float, float]:
