@@ -44,7 +44,7 @@ AS_THE_LAB_SAYS = {
 def test_batch_size(small: dict[str, float], verdict: str) -> None:
     parts = batch_size.judge(batch_table(small, {}), CELLS)
     assert combined([part.verdict for part in parts]) == verdict
-    assert "batch 16 0." in parts[0].measured
+    assert " with batch 16 and 0.0200 with batch 64" in parts[0].measured
 
 
 def test_several_seeds_let_a_small_difference_count() -> None:
@@ -54,7 +54,9 @@ def test_several_seeds_let_a_small_difference_count() -> None:
         tables.append(batch_table(small, {"seed": seed}))
     parts = batch_size.judge(pd.concat(tables), CELLS)
     assert parts[0].verdict == "supported"
-    assert "batch 16 0.0300 (0.0290 to 0.0310), batch 64 0.0200" in parts[0].measured
+    assert (
+        "0.0300 (0.0290 to 0.0310) with batch 16 and 0.0200 (0.0200 to 0.0200)" in parts[0].measured
+    )
 
 
 def rate_table(fluctuations: list[float]) -> pd.DataFrame:
@@ -122,7 +124,7 @@ def depth_table(losses: tuple[float, float], plain_accuracies: tuple[float, floa
             "model": ["resnet50", "resnet152"] * 2,
             "residual": [True, True, False, False],
             "seed": 0,
-            "mean_test_loss": [*losses, 0.7, 0.7],
+            "median_test_loss": [*losses, 0.7, 0.7],
             "late_train_accuracy": [0.9, 0.89, *plain_accuracies],
         }
     )

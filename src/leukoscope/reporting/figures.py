@@ -127,12 +127,7 @@ def loss_by_epoch(
                 marker="o" if len(mean) == 1 else None,
             )
             _band(axes, histories, f"{split}_loss", SPLIT_COLOURS[split])
-        axes.set_yscale("log")
-        axes.set_ylim(*limits)
-        ticks = NICE if limits[1] / limits[0] <= 1000 else DECADES
-        axes.yaxis.set_major_locator(FixedLocator(ticks.tolist()))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter("{x:g}")
+        loss_axis(axes, limits)
         axes.set_ylabel("Loss (cross-entropy, nats)")
         axes.set_title(name + _of(pictures, watched))
         _epoch_axis(axes, histories)
@@ -140,6 +135,16 @@ def loss_by_epoch(
         if kept is not None:
             axes.axvline(kept, color=RULE, linewidth=5, zorder=0, label="epoch kept")
     return figure
+
+
+def loss_axis(axes: Axes, limits: tuple[float, float]) -> None:
+    """Make the vertical axis logarithmic within `limits`, from `loss_limits`."""
+    axes.set_yscale("log")
+    axes.set_ylim(*limits)
+    ticks = NICE if limits[1] / limits[0] <= 1000 else DECADES
+    axes.yaxis.set_major_locator(FixedLocator(ticks.tolist()))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
 
 
 def loss_limits(histories: Iterable[pd.DataFrame]) -> tuple[float, float]:

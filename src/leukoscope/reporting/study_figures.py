@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from leukoscope.reporting.figures import loss_axis, loss_limits
 from leukoscope.reporting.style import (
     DASHES,
     INK,
@@ -41,11 +42,13 @@ def batch_size(finding: Finding) -> Figure:
     """Draw accuracy by epoch, a panel a batch size, and what was measured of each."""
     means = finding.table.groupby("batch_size").mean()
 
+    boxes = " / ".join(f"{epsilon:g}" for epsilon in EPSILONS)
+
     def told(size: float) -> str:
         mean = means.loc[size]
         sharp = " / ".join(f"{mean[f'sharpness_{epsilon:g}']:.0f}" for epsilon in EPSILONS)
         return (
-            f"fluctuation {mean['fluctuation']:.4f}\nsharpness {sharp} %\n"
+            f"fluctuation {mean['fluctuation']:.4f}\nsharpness {sharp} % (ε = {boxes})\n"
             f"test accuracy {mean['test_accuracy']:.3f}"
         )
 
@@ -83,9 +86,7 @@ def depth(finding: Finding) -> Figure:
                     _by_seed(panels[row, column], part, "epoch", name, label=model, **look)
             panels[0, column].set_title(f"{kind['label']}".capitalize())
             _epoch_axis(panels[1, column])
-        panels[0, 0].set_yscale("log")
-        panels[0, 0].yaxis.set_major_formatter("{x:g}")
-        panels[0, 0].yaxis.set_minor_formatter("{x:g}")
+        loss_axis(panels[0, 0], loss_limits([curves[["test_loss"]]]))
         panels[0, 0].set_ylabel("Test loss (cross-entropy, nats)")
         panels[1, 0].set_ylabel("Training accuracy")
         _legend(figure, panels[0, 0])
@@ -130,10 +131,9 @@ def validation_gap(finding: Finding) -> Figure:
         figure = Figure(figsize=(3.4 + 2.6 * len(kinds), 3.6), layout="constrained")
         *panels, apart = figure.subplots(1, len(kinds) + 1, width_ratios=[2.6] * len(kinds) + [2.4])
         for axes, (title, part) in zip(panels, kinds.items(), strict=True):
-            for _, line in part.groupby(["line", "seed"]):
+            for number, (_, line) in enumerate(part.groupby(["line", "seed"])):
                 for split in WATCHED:
-                    label = SPLIT_NAMES[split] if not axes.lines or len(axes.lines) == 1 else None
-                    _loss_on_line(axes, line, split, label)
+                    _loss_on_line(axes, line, split, labelled=number == 0)
             axes.axvline(0, color=RULE, linewidth=5, zorder=0)
             axes.set_title(title)
             axes.set_xlabel("Step from the last weights")
@@ -189,13 +189,17 @@ def _by_seed(axes: Axes, table: pd.DataFrame, x: str, y: str, label: str, **look
         )
 
 
-def _loss_on_line(axes: Axes, line: pd.DataFrame, split: str, label: str | None) -> None:
+def _loss_on_line(axes: Axes, line: pd.DataFrame, split: str, labelled: bool) -> None:
     """Draw one loss along one line, its least point marked."""
-    colour = SPLIT_COLOURS[split]
-    axes.plot(line["step"], line[split], label=label, linestyle=DASHES[split], color=colour)
-    least = line.sort_values(split).iloc[0]
-    marker = "v" if split == "train" else "o"
-    axes.plot(least["step"], least[split], marker=marker, color=colour)
+    axes.plot(
+        line["step"],
+        line[split],
+        label=SPLIT_NAMES[split] if labelled else None,
+        linestyle=DASHES[split],
+        color=SPLIT_COLOURS[split],
+        marker="v" if split == "train" else "o",
+        markevery=[int(line[split].argmin())],
+    )
 
 
 def _forest(axes: Axes, table: pd.DataFrame) -> None:

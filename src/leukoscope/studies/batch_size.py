@@ -70,7 +70,7 @@ def judge(table: pd.DataFrame, cells: dict[str, int]) -> list[Part]:
 
     def against(column: str, form: str) -> str:
         told = (spoken(part[column], form) for part in (small, large))
-        return ", ".join(f"{name} {value}" for name, value in zip(names, told, strict=True))
+        return " and ".join(f"{value} with {name}" for name, value in zip(names, told, strict=True))
 
     more = [
         log_ratio(few, many, floor=1 / cells["validation"])
@@ -92,7 +92,7 @@ def judge(table: pd.DataFrame, cells: dict[str, int]) -> list[Part]:
         parts.append(
             Part(
                 f"the smaller batch ends in a flatter minimum (ε = {epsilon:g})",
-                f"Sharpness within ε = {epsilon:g} is {against(column, '{:.1f}')} percent",
+                f"Sharpness within ε = {epsilon:g} is {against(column, '{:.1f}')}, in percent",
                 decide(flatter, margin),
             )
         )

@@ -20,7 +20,7 @@ from leukoscope.studies.histories import best, labelled, log_ratio, second_half
 from leukoscope.studies.study import Defaults, Setup, Study
 
 LOSS_FACTOR = 1.2
-"""By less than this, another seed might undo a ratio of mean test losses."""
+"""By less than this, another seed might undo a ratio of median test losses."""
 
 ACCURACY_MARGIN = 0.02
 """By less than this, another seed might undo a difference of training accuracies."""
@@ -43,8 +43,8 @@ def conduct(setup: Setup) -> Finding:
                 "model": model,
                 "residual": residual,
                 "seed": seed,
+                "median_test_loss": history["test_loss"].median(),
                 "mean_test_loss": history["test_loss"].mean(),
-                "late_test_loss": second_half(history)["test_loss"].median(),
                 "late_train_accuracy": second_half(history)["train_accuracy"].mean(),
                 "best_test_accuracy": best(history)["test_accuracy"],
             }
@@ -57,7 +57,7 @@ def judge(table: pd.DataFrame, shallow: str, deep: str) -> list[Part]:
     """Hold `deep` against `shallow`, and what depth costs with shortcuts against without.
 
     Args:
-        table: model, residual, seed, mean_test_loss, late_train_accuracy.
+        table: model, residual, seed, median_test_loss, late_train_accuracy.
         shallow: model of fewer layers.
         deep: model of more.
     """
@@ -67,7 +67,7 @@ def judge(table: pd.DataFrame, shallow: str, deep: str) -> list[Part]:
         chosen = table["model"].eq(model) & table["residual"].eq(residual)
         return table.loc[chosen, column].to_numpy(dtype=float)
 
-    losses = {model: of(model, True, "mean_test_loss") for model in (shallow, deep)}
+    losses = {model: of(model, True, "median_test_loss") for model in (shallow, deep)}
     lower = [
         log_ratio(less_deep, deeper)
         for less_deep, deeper in zip(losses[shallow], losses[deep], strict=True)
@@ -81,7 +81,7 @@ def judge(table: pd.DataFrame, shallow: str, deep: str) -> list[Part]:
     return [
         Part(
             f"the test loss of {deep} is lower than that of {shallow}",
-            f"The test loss, over all epochs on average, is {told}",
+            f"The median test loss over all epochs is {told}",
             decide(lower, float(np.log(LOSS_FACTOR))),
         ),
         Part(
