@@ -12,7 +12,8 @@ from PIL import Image
 from scipy import ndimage
 
 from leukoscope.cells.fingerprints import fingerprint, read_fingerprints
-from leukoscope.cells.repeats import TURNS, find_repeats, turned
+from leukoscope.cells.neighbours import TURNS, turned
+from leukoscope.cells.repeats import find_repeats
 from leukoscope.cells.sources import read_sources
 
 Picture = NDArray[np.uint8]
@@ -95,7 +96,7 @@ def test_copies_in_all_eight_turns_are_found(
     pairs = find_repeats(read_fingerprints(list(cells["path"]))).sort_values("a")
     assert pairs["kind"].eq("copy").all()
     assert pairs[["a", "b"]].values.tolist() == [[turn, 14 + turn] for turn in range(TURNS)]
-    assert pairs["similarity"].min() > 0.95
+    assert pairs["similarity"].min() > 0.9
     for pair in pairs.itertuples():  # the turn brings b back onto a
         back = turned(turned(phantoms[pair.a], int(pair.a)), pair.turn)
         np.testing.assert_array_equal(back, phantoms[pair.a])

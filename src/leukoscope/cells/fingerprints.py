@@ -27,6 +27,8 @@ FRAME = 75
 """Thumbnail pixels a frame's longer side is worth: 450 px are reduced by 6, 224 px by 3."""
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
+RIM = 4
+"""Thumbnail pixels at the edge of a cell that say little of it: a bright rim looks alike in all."""
 CORE = 0.6
 """What is narrower than this share of the cell's largest inscribed circle is not in its core."""
 PIECE = 0.1
@@ -41,16 +43,15 @@ class Fingerprints:
     """What was kept of N pictures, in their order.
 
     Attributes:
+        paths: of the pictures.
         thumbnails: (N, SIDE, SIDE, 3) uint8, the middle of the cell's core at its centre.
         facts: N rows; ``digest`` of size and decoded pixels; ``empty``, ``clipped`` (the mask
             touches the frame's border), ``several`` (two or more cells, apart or touching).
     """
 
+    paths: list[str]
     thumbnails: NDArray[np.uint8]
     facts: pd.DataFrame
-
-    def __len__(self) -> int:
-        return len(self.thumbnails)
 
 
 def read_fingerprints(paths: Sequence[str]) -> Fingerprints:
@@ -69,7 +70,7 @@ def read_fingerprints(paths: Sequence[str]) -> Fingerprints:
             thumbnails[row] = thumbnail
             facts.append(fact)
     columns = ["digest", "empty", "clipped", "several"]
-    return Fingerprints(thumbnails, pd.DataFrame(facts, columns=columns))
+    return Fingerprints(list(paths), thumbnails, pd.DataFrame(facts, columns=columns))
 
 
 def fingerprint(path: Path) -> tuple[NDArray[np.uint8], tuple[str, bool, bool, bool]]:
@@ -97,6 +98,12 @@ def window(picture: Image.Image) -> tuple[Image.Image, NDArray[np.bool_]]:
 def mask(thumbnail: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return where `thumbnail` (…, 3) is brighter than the background."""
     return np.asarray(thumbnail @ LUMINANCE > BACKGROUND)
+
+
+def inside(lit: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the mask `lit` without its rim. A cell cut by the thumbnail has a rim there, too."""
+    depth = ndimage.distance_transform_edt(np.pad(lit, 1))[1:-1, 1:-1]
+    return np.asarray(depth > RIM)
 
 
 def core(lit: NDArray[np.bool_]) -> NDArray[np.bool_]:

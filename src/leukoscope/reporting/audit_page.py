@@ -17,8 +17,8 @@ from leukoscope import __version__
 from leukoscope.cells.audit import DOUBTS, Audit
 from leukoscope.cells.fingerprints import window
 from leukoscope.cells.manifest import CLASSES
+from leukoscope.cells.neighbours import turned
 from leukoscope.cells.preprocess import read_picture
-from leukoscope.cells.repeats import turned
 from leukoscope.files import write_text
 from leukoscope.progress import Bar
 from leukoscope.reporting.examples import data_uri
