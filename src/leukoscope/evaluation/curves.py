@@ -99,12 +99,13 @@ def net_benefit(scored: Scored, weights: Floats) -> Floats:
     called = (scored.probability[:, None] >= THRESHOLDS).astype(float)
     true = weights @ (called * scored.truth[:, None])
     false = weights @ (called * ~scored.truth[:, None])
-    return (true - false * _exchange()) / weights.sum(axis=1, keepdims=True)
+    benefit: Floats = (true - false * _exchange()) / weights.sum(axis=1, keepdims=True)
+    return benefit
 
 
 def net_benefit_of_all(scored: Scored, weights: Floats) -> Floats:
     """Return likewise the net benefit of calling every cell a blast; of calling none it is 0."""
-    share = (weights @ scored.truth / weights.sum(axis=1))[:, None]
+    share: Floats = (weights @ scored.truth / weights.sum(axis=1))[:, None]
     return share - (1 - share) * _exchange()
 
 
@@ -135,7 +136,9 @@ def decision_curve(scored: Scored, units: Units) -> pd.DataFrame:
 
 
 def _exchange() -> Floats:
-    return THRESHOLDS / (1 - THRESHOLDS)
+    """Return how many true calls of blast a false one is worth, at each threshold."""
+    odds: Floats = THRESHOLDS / (1 - THRESHOLDS)
+    return odds
 
 
 def _band(
