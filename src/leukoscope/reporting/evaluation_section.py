@@ -1,7 +1,7 @@
 """What a report says of one evaluation: everything that ``evaluation.html.j2`` needs, in words.
 
 {% from "evaluation.html.j2" import evaluation_section %}
-{{ evaluation_section(section(run, evaluation, "r1")) }}
+{{ evaluation_section(section(run, evaluation, "resnet18", "r1")) }}
 """
 
 from collections.abc import Sequence
@@ -71,15 +71,16 @@ class Section:
     failures: list[Group] | None = None
 
 
-def section(run: Run, evaluation: Evaluation, key: str) -> Section:
+def section(run: Run, evaluation: Evaluation, name: str, key: str) -> Section:
     """Gather what a report says of an `evaluation` of `run`.
 
     Args:
         run: whose folder holds the evaluation's predictions and subjects.
         evaluation: of a split, or of other cells.
+        name: of the network.
         key: a word of its own for each section of a page, made of letters, digits and hyphens.
     """
-    title = f"{run.folder.name} on {evaluation.name}"
+    title = f"{name} on {evaluation.name}"
     warnings = [*_shifts(evaluation), *_what_is_missing(evaluation)]
     looks = looks_in_words(run) if evaluation.name == "test" else ""
     if not evaluation.calls:
@@ -89,7 +90,7 @@ def section(run: Run, evaluation: Evaluation, key: str) -> Section:
     predictions = pd.read_parquet(predictions_file(run, evaluation.name, evaluation.checkpoint))
     predictions = predictions.dropna(subset=["label"]).astype({"label": int})
     subjects = pd.read_csv(subjects_file(run, evaluation.name, evaluation.checkpoint))
-    judged = Judged(run.folder.name, evaluation, predictions)
+    judged = Judged(name, evaluation, predictions)
     return Section(
         key=key,
         title=title,
