@@ -267,3 +267,18 @@ def report(
     from leukoscope.reporting.report import write_report
 
     print(f"report: {write_report(folder, output or folder / 'report.html').resolve()}")
+
+
+@app.command()
+def card(
+    run: Annotated[Path, typer.Argument(help="The run folder.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Markdown.", show_default="MODEL_CARD.md in RUN"),
+    ] = None,
+) -> None:
+    """Write the model card of a run: what it is, what it is not for, what was measured."""
+    from leukoscope.reporting.card import write_card
+    from leukoscope.training.run import Run
+
+    print(f"card: {write_card(Run.open(run), output or run / 'MODEL_CARD.md').resolve()}")

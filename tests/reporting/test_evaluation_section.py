@@ -11,7 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from leukoscope.evaluation import reads
 from leukoscope.evaluation.evaluate import evaluate_others
 from leukoscope.evaluation.result import Evaluation, predictions_file
-from leukoscope.reporting.evaluation_section import Section, looks_in_words, section
+from leukoscope.reporting.evaluation_section import Section, section
+from leukoscope.reporting.record import looks_in_words
 from leukoscope.training.run import Run
 
 
@@ -176,4 +177,4 @@ def test_looks_at_the_test_split_are_counted(single: Path) -> None:
     reads.record(run, "last", epoch + 1)
     assert "judged with 2 different weights" in looks_in_words(run)
     (run.folder / "test-reads.csv").unlink()
-    assert "not recorded" in looks_in_words(run)
+    assert "No judgement on the test split is recorded" in looks_in_words(run)

@@ -4,36 +4,26 @@
 {{ evaluation_section(section(run, evaluation, "resnet18", "r1")) }}
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
-from leukoscope.cells.manifest import CLASSES
 from leukoscope.errors import BadInputError
-from leukoscope.evaluation import reads
-from leukoscope.evaluation.describe import TITLES
-from leukoscope.evaluation.result import (
-    Calls,
-    Estimate,
-    Evaluation,
-    predictions_file,
-    subjects_file,
-)
+from leukoscope.evaluation.result import Evaluation, predictions_file, subjects_file
 from leukoscope.reporting.evaluation_figures import Judged
 from leukoscope.reporting.evaluation_pictures import Picture, pictures
+from leukoscope.reporting.evaluation_tables import (
+    Table,
+    by_class_table,
+    metrics_table,
+    points_table,
+    shortcuts_table,
+    subjects_table,
+)
 from leukoscope.reporting.examples import Group, failures, of_files, of_store
-from leukoscope.reporting.words import SIGNED, against, counted, number, span
+from leukoscope.reporting.record import EXTERNAL, looks_in_words, of_phantoms
+from leukoscope.reporting.words import against, counted
 from leukoscope.training.run import Run
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of words: `rows` begin with their heading; `columns` name what follows it."""
-
-    first: str
-    columns: list[str]
-    rows: list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -81,11 +71,9 @@ def section(run: Run, evaluation: Evaluation, name: str, key: str) -> Section:
         key: a word of its own for each section of a page, made of letters, digits and hyphens.
     """
     title = f"{name} on {evaluation.name}"
-    warnings = [*_shifts(evaluation), *_what_is_missing(evaluation)]
     looks = looks_in_words(run) if evaluation.name == "test" else ""
     if not evaluation.calls:
-        lead = "These cells have no labels: each was called, and how often rightly is unknown."
-        return Section(key, title, lead, warnings, looks)
+        return Section(key, title, lead(evaluation), warnings(run, evaluation), looks)
 
     predictions = pd.read_parquet(predictions_file(run, evaluation.name, evaluation.checkpoint))
     predictions = predictions.dropna(subset=["label"]).astype({"label": int})
@@ -94,41 +82,24 @@ def section(run: Run, evaluation: Evaluation, name: str, key: str) -> Section:
     return Section(
         key=key,
         title=title,
-        lead=_lead(evaluation),
-        warnings=warnings,
+        lead=lead(evaluation),
+        warnings=warnings(run, evaluation),
         looks=looks,
-        by_class=_by_class(subjects),
-        metrics=_metrics(evaluation),
-        points=_points(evaluation.calls),
-        shortcuts=_shortcuts(evaluation),
+        by_class=by_class_table(subjects),
+        metrics=metrics_table(evaluation),
+        points=points_table(evaluation.calls),
+        shortcuts=shortcuts_table(evaluation),
         verdicts=[against(shortcut) for shortcut in evaluation.shortcuts],
-        subjects=_subjects(subjects),
+        subjects=subjects_table(subjects),
         pictures=pictures(judged, subjects),
         failures=_failures(run, evaluation, predictions),
     )
 
 
-def looks_in_words(run: Run) -> str:
-    """Say how often the test split of `run` was looked at, and whether each epoch was."""
-    looks = len(reads.read(run))
-    if looks > 1:
-        said = (
-            f"The test split was judged with {looks} different weights of this run: whoever "
-            "chooses among them by its figures makes them optimistic."
-        )
-    elif looks == 1:
-        said = "The test split was judged with one set of weights of this run."
-    else:
-        said = "How often the test split was judged was not recorded for this run."
-    if run.config.watch_test:
-        said += (
-            " Its loss and accuracy were noted after every epoch, as the original lab did; nothing "
-            "is chosen by them, but they were there to be seen."
-        )
-    return said
-
-
-def _lead(evaluation: Evaluation) -> str:
+def lead(evaluation: Evaluation) -> str:
+    """Say what was judged, by which weights."""
+    if not evaluation.calls:
+        return "These cells have no labels: each was called, and how often rightly is unknown."
     subjects = [
         f"{counted(count, 'subject')} with {title}"
         for count, title in (
@@ -142,6 +113,16 @@ def _lead(evaluation: Evaluation) -> str:
         f"weights of epoch {evaluation.epoch}. Probabilities are softened by the temperature "
         f"{evaluation.temperature:.2f}; it and the operating points come from validation cells."
     )
+
+
+def warnings(run: Run, evaluation: Evaluation) -> list[str]:
+    """Say what keeps a reader from trusting the numbers as they stand."""
+    phantoms = "These are phantom cells, drawn by a program: the figures mean nothing clinically."
+    return [
+        *([phantoms] if of_phantoms(run, evaluation) else []),
+        *_shifts(evaluation),
+        *_what_is_missing(evaluation),
+    ]
 
 
 def _shifts(evaluation: Evaluation) -> list[str]:
@@ -181,126 +162,12 @@ def _what_is_missing(evaluation: Evaluation) -> list[str]:
     return said
 
 
-def _metrics(evaluation: Evaluation) -> Table:
-    found = evaluation.calls[0].metrics | evaluation.scores
-    return Table(
-        "Metric",
-        ["Value", "95 % over subjects", "95 % over cells, optimistic"],
-        [
-            [
-                TITLES[name][0].upper() + TITLES[name][1:],
-                number(one.value),
-                span(one.low, one.high),
-                span(one.cell_low, one.cell_high),
-            ]
-            for name, one in found.items()
-        ],
-    )
-
-
-def _points(points: Sequence[Calls]) -> Table:
-    rows = []
-    for calls in points:
-        (tn, fp), (fn, tp) = calls.confusion
-        rows.append(
-            [
-                calls.point.name,
-                f"{calls.point.threshold:.3f}",
-                f"{calls.point.sensitivity:.3f}",
-                f"{calls.point.specificity:.3f}",
-                *(_with_span(calls.metrics[name]) for name in ("sensitivity", "specificity")),
-                f"{tp:,} : {fn:,}",
-                f"{tn:,} : {fp:,}",
-            ]
-        )
-    columns = [
-        "Blast from",
-        "Sensitivity on validation",
-        "Specificity on validation",
-        "Sensitivity here",
-        "Specificity here",
-        "Blasts found : missed",
-        "Normal cells right : called blast",
-    ]
-    return Table("Operating point", columns, rows)
-
-
-def _shortcuts(evaluation: Evaluation) -> Table:
-    rows = [
-        [
-            shortcut.name,
-            _with_span(shortcut.auroc),
-            _with_span(shortcut.auroc_gain, SIGNED),
-            _with_span(shortcut.accuracy),
-            _with_span(shortcut.accuracy_gain, SIGNED),
-        ]
-        for shortcut in evaluation.shortcuts
-    ]
-    columns = ["AUROC", "Network’s gain in AUROC", "Accuracy at 0.5", "Network’s gain in accuracy"]
-    return Table("Shortcut", columns, rows)
-
-
-def _by_class(subjects: pd.DataFrame) -> Table:
-    rows = []
-    for label, title in CLASSES.items():
-        part = subjects[subjects["label"] == label]
-        if len(part):
-            worst = part.iloc[0]
-            rows.append(
-                [
-                    title,
-                    f"{len(part):,}",
-                    f"{part['accuracy'].mean():.3f}",
-                    f"{worst.accuracy:.3f}",
-                    f"{worst.subject}, {worst.correct:,} of {counted(worst.cells, 'cell')}",
-                ]
-            )
-    columns = ["Subjects", "Mean accuracy", "Lowest accuracy", "of"]
-    return Table("Class", columns, rows)
-
-
-def _subjects(subjects: pd.DataFrame) -> Table:
-    rows = [
-        [
-            str(row["subject"]),
-            CLASSES[row["label"]],
-            f"{row['correct']:,} of {row['cells']:,}",
-            f"{row['accuracy']:.3f} ({span(row['low'], row['high'])})",
-            f"{row['probability']:.3f}",
-            f"{row['called_blast'] / row['cells']:.1%}",
-            _share(*(row[f"blast_share{end}"] for end in ("", "_low", "_high"))),
-        ]
-        for row in subjects.to_dict("records")
-    ]
-    columns = [
-        "True class",
-        "Called rightly",
-        "Accuracy (95 %)",
-        "Mean probability of blast",
-        "Called blast",
-        "Blast share, corrected (95 %)",
-    ]
-    return Table("Subject", columns, rows)
-
-
 def _failures(run: Run, evaluation: Evaluation, predictions: pd.DataFrame) -> list[Group] | None:
     store = run.open_store()
-    external = evaluation.name.startswith("external-")
+    external = evaluation.name.startswith(EXTERNAL)
     pixels = of_files(store.info.preprocessing) if external else of_store(store)
     calibrated = predictions.assign(probability=predictions["calibrated"])
     try:
         return failures(calibrated, pixels)
     except BadInputError:  # the pictures of other cells may have gone since
         return None
-
-
-def _with_span(estimate: Estimate, form: str = ".3f") -> str:
-    value = number(estimate.value, form)
-    if estimate.low is None:
-        return value
-    # Kept on one line.
-    return f"{value} ({span(estimate.low, estimate.high, form)})".replace(" to ", "\u00a0to\u00a0")
-
-
-def _share(value: float, low: float, high: float) -> str:
-    return "–" if pd.isna(value) else f"{value:.1%} ({low:.1%} to {high:.1%})"
