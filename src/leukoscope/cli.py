@@ -357,3 +357,18 @@ def _numbers(text: str, kind: Callable[[str], Number], option: str) -> list[Numb
         return [kind(word) for word in text.split(",") if word.strip()]
     except ValueError as error:
         raise BadInputError(f"{option} {text}: not numbers separated by commas") from error
+
+
+@app.command()
+def card(
+    run: Annotated[Path, typer.Argument(help="The run folder.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Markdown.", show_default="MODEL_CARD.md in RUN"),
+    ] = None,
+) -> None:
+    """Write the model card of a run: what it is, what it is not for, what was measured."""
+    from leukoscope.reporting.card import write_card
+    from leukoscope.training.run import Run
+
+    print(f"card: {write_card(Run.open(run), output or run / 'MODEL_CARD.md').resolve()}")

@@ -1,9 +1,10 @@
 """Example cells: which ones a report shows of a network's calls, and their pictures."""
 
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from leukoscope.cells.manifest import CLASSES
+from leukoscope.cells.preprocess import Preprocessing, preprocess, read_picture
 from leukoscope.cells.store import Store
 from leukoscope.evaluation.predictions import THRESHOLD
+
+Pixels = Callable[[pd.Series], NDArray[np.uint8]]
+"""A row of predictions → the (H, W, 3) pixels that the network saw of its cell."""
 
 UNSURE = 0.2
 """How far from the threshold a probability may lie to count as unsure."""
@@ -54,25 +59,54 @@ def groups(predictions: pd.DataFrame, store: Store, most: int = 6) -> list[Group
         store: holds their pixels.
         most: examples in a group; fewer, or none, where there are no more.
     """
-    row_of = pd.Series(range(len(store.cells)), index=store.cells["id"])
+    pixels = of_store(store)
     return [
-        Group(
-            title,
-            len(cells),
-            [
-                Example(
-                    id=cell.id,
-                    subject=None if pd.isna(cell.subject) else cell.subject,
-                    truth=CLASSES[cell.label],
-                    call=CLASSES[cell.call],
-                    probability=cell.probability,
-                    picture=data_uri(png(store.pixels[row_of[cell.id]]), "image/png"),
-                )
-                for cell in _rows(cells.head(most))
-            ],
-        )
+        _group(title, len(cells), cells.head(most), pixels)
         for title, cells in kinds(predictions).items()
     ]
+
+
+def failures(
+    predictions: pd.DataFrame, pixels: Pixels, subjects: int = 6, most: int = 6
+) -> list[Group]:
+    """Return wrong calls subject by subject, the subject with the most of them first.
+
+    Args:
+        predictions: as for `kinds`.
+        pixels: where the pictures come from: `of_store` or `of_files`.
+        subjects: shown at most.
+        most: examples of a subject, the surest first.
+    """
+    cells = _labelled(predictions)
+    names = cells["subject"].fillna("unknown subject")
+    wrong = cells[cells["label"] != cells["call"]]
+    wrong = wrong.sort_values(["distance", "id"], ascending=[False, True])
+    total = names.value_counts()
+    counts = names[wrong.index].value_counts().rename("wrong").rename_axis("subject").reset_index()
+    counts = counts.sort_values(["wrong", "subject"], ascending=[False, True]).head(subjects)
+    return [
+        _group(
+            f"{subject}: {count:,} of {total[subject]:,} called wrongly",
+            count,
+            wrong[names[wrong.index] == subject].head(most),
+            pixels,
+        )
+        for subject, count in counts.itertuples(index=False)
+    ]
+
+
+def of_store(store: Store) -> Pixels:
+    """Return what finds the pixels of a cell in `store`."""
+    row_of = pd.Series(range(len(store.cells)), index=store.cells["id"])
+    return lambda cell: store.pixels[row_of[cell.id]]
+
+
+def of_files(settings: Preprocessing) -> Pixels:
+    """Return what prepares the picture of a cell anew from its file; for cells of no store.
+
+    It raises BadInputError where the picture cannot be read any more.
+    """
+    return lambda cell: preprocess(read_picture(Path(cell.path)), settings)
 
 
 def kinds(predictions: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -82,8 +116,7 @@ def kinds(predictions: pd.DataFrame) -> dict[str, pd.DataFrame]:
     equal ones stand in the order of their ids, so the choice never varies. An unsure call is right
     or wrong as well.
     """
-    cells = predictions.dropna(subset=["label"]).astype({"label": int, "call": int})
-    cells["distance"] = (cells["probability"] - THRESHOLD).abs()
+    cells = _labelled(predictions)
     surest = cells.sort_values(["distance", "id"], ascending=[False, True])
     nearest = cells.sort_values(["distance", "id"])
     found = {}
@@ -107,6 +140,29 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
 def data_uri(content: bytes, kind: str) -> str:
     """Return `content` as a ``data:`` address of the media type `kind`."""
     return f"data:{kind};base64,{b64encode(content).decode('ascii')}"
+
+
+def _labelled(predictions: pd.DataFrame) -> pd.DataFrame:
+    cells = predictions.dropna(subset=["label"]).astype({"label": int, "call": int})
+    return cells.assign(distance=(cells["probability"] - THRESHOLD).abs())
+
+
+def _group(title: str, count: int, cells: pd.DataFrame, pixels: Pixels) -> Group:
+    return Group(
+        title,
+        count,
+        [
+            Example(
+                id=cell.id,
+                subject=None if pd.isna(cell.subject) else cell.subject,
+                truth=CLASSES[cell.label],
+                call=CLASSES[cell.call],
+                probability=cell.probability,
+                picture=data_uri(png(pixels(cell)), "image/png"),
+            )
+            for cell in _rows(cells)
+        ],
+    )
 
 
 def _rows(cells: pd.DataFrame) -> Iterable[pd.Series]:

@@ -1,0 +1,85 @@
+"""CLAIM 2024: the items of the checklist, and what of them no run can tell.
+
+Tejani, Klontzas, Gatti, Mongan, Moy, Park, Kahn: *Checklist for Artificial Intelligence in Medical
+Imaging (CLAIM): 2024 Update*, Radiology: Artificial Intelligence 6(4), 2024, e240300,
+doi:10.1148/ryai.240300. The numbers are its; the items are worded in short.
+"""
+
+ITEMS = {
+    1: "Identification as a study of AI methodology, with the category of technology",
+    2: "Summary of study design, methods, results and conclusions",
+    3: "Scientific and clinical background, intended use and role of the AI approach",
+    4: "Study aims, objectives and hypotheses",
+    5: "Prospective or retrospective study",
+    6: "Study goal",
+    7: "Data sources",
+    8: "Inclusion and exclusion criteria",
+    9: "Data preprocessing",
+    10: "Selection of data subsets",
+    11: "De-identification methods",
+    12: "How missing data were handled",
+    13: "Image acquisition protocol",
+    14: "Definition of the methods used to obtain the reference standard",
+    15: "Rationale for choosing the reference standard",
+    16: "Source of reference standard annotations",
+    17: "Annotation of the test set",
+    18: "Inter- and intra-rater variability of the annotators",
+    19: "How data were assigned to partitions",
+    20: "Level at which partitions are disjoint",
+    21: "Intended sample size",
+    22: "Detailed description of the model",
+    23: "Software libraries, frameworks and packages",
+    24: "Initialization of model parameters",
+    25: "Details of the training approach",
+    26: "Method of selecting the final model",
+    27: "Ensembling techniques",
+    28: "Metrics of model performance",
+    29: "Statistical measures of significance and uncertainty",
+    30: "Robustness or sensitivity analysis",
+    31: "Methods for explainability or interpretability",
+    32: "Evaluation on internal data",
+    33: "Testing on external data",
+    34: "Clinical trial registration",
+    35: "Numbers of patients or examinations included and excluded",
+    36: "Demographic and clinical characteristics of cases in each partition",
+    37: "Performance metrics and measures of statistical uncertainty",
+    38: "Estimates of diagnostic performance and their precision",
+    39: "Failure analysis of incorrect results",
+    40: "Study limitations",
+    41: "Implications for practice, intended use and clinical role",
+    42: "Reference to the full study protocol or additional technical details",
+    43: "Availability of software, trained model and data",
+    44: "Sources of funding and other support; role of funders",
+}
+
+SECTIONS = {
+    1: "Title and abstract",
+    3: "Introduction",
+    5: "Methods: study design",
+    7: "Methods: data",
+    14: "Methods: reference standard",
+    19: "Methods: data partitions and testing data",
+    22: "Methods: model",
+    25: "Methods: training",
+    28: "Methods: evaluation",
+    35: "Results",
+    40: "Discussion",
+    42: "Other information",
+}
+"""Each begins with the item of that number."""
+
+OPEN = {
+    1: "the title",
+    8: "by which criteria subjects and cells came into the source",
+    14: "how the source decided what is a blast",
+    17: "whether the test cells were annotated with more care",
+    21: "the size that was intended, and why",
+    35: "who was excluded before the manifest was made",
+    36: "age, sex, subtype, stage: a manifest holds none",
+    39: "what a hematologist sees in the failures",
+    40: "the limits of material and design",
+    41: "what follows for practice",
+    42: "a protocol, if there is one",
+    43: "where weights and data can be had",
+}
+"""What is left to the authors of an item that a run fills in part."""

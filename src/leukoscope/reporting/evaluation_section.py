@@ -1,0 +1,173 @@
+"""What a report says of one evaluation: everything that ``evaluation.html.j2`` needs, in words.
+
+{% from "evaluation.html.j2" import evaluation_section %}
+{{ evaluation_section(section(run, evaluation, "resnet18", "r1")) }}
+"""
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from leukoscope.errors import BadInputError
+from leukoscope.evaluation.result import Evaluation, predictions_file, subjects_file
+from leukoscope.reporting.evaluation_figures import Judged
+from leukoscope.reporting.evaluation_pictures import Picture, pictures
+from leukoscope.reporting.evaluation_tables import (
+    Table,
+    by_class_table,
+    metrics_table,
+    points_table,
+    shortcuts_table,
+    subjects_table,
+)
+from leukoscope.reporting.examples import Group, failures, of_files, of_store
+from leukoscope.reporting.record import EXTERNAL, looks_in_words, of_phantoms
+from leukoscope.reporting.words import against, counted
+from leukoscope.training.run import Run
+
+
+@dataclass(frozen=True)
+class Section:
+    """One evaluation in words, tables and pictures; what cannot be said is empty.
+
+    Attributes:
+        key: tells its ids in the page from those of other sections.
+        title: whose calls of which cells.
+        lead: what was judged.
+        warnings: what keeps a reader from trusting the numbers.
+        looks: how often the test split was looked at; empty for other cells.
+        by_class: accuracy over subjects, by class.
+        metrics: every metric with its two intervals.
+        points: the operating points, on validation and here.
+        shortcuts: what size and colour alone achieve, and the network's gain.
+        verdicts: the same in words, a sentence a shortcut.
+        subjects: the worst first.
+        pictures: the figures.
+        failures: wrong calls by subject; None where the pictures are gone.
+    """
+
+    key: str
+    title: str
+    lead: str
+    warnings: list[str]
+    looks: str
+    by_class: Table | None = None
+    metrics: Table | None = None
+    points: Table | None = None
+    shortcuts: Table | None = None
+    verdicts: list[str] = field(default_factory=list)
+    subjects: Table | None = None
+    pictures: list[Picture] = field(default_factory=list)
+    failures: list[Group] | None = None
+
+
+def section(run: Run, evaluation: Evaluation, name: str, key: str) -> Section:
+    """Gather what a report says of an `evaluation` of `run`.
+
+    Args:
+        run: whose folder holds the evaluation's predictions and subjects.
+        evaluation: of a split, or of other cells.
+        name: of the network.
+        key: a word of its own for each section of a page, made of letters, digits and hyphens.
+    """
+    title = f"{name} on {evaluation.name}"
+    looks = looks_in_words(run) if evaluation.name == "test" else ""
+    if not evaluation.calls:
+        return Section(key, title, lead(evaluation), warnings(run, evaluation), looks)
+
+    predictions = pd.read_parquet(predictions_file(run, evaluation.name, evaluation.checkpoint))
+    predictions = predictions.dropna(subset=["label"]).astype({"label": int})
+    subjects = pd.read_csv(subjects_file(run, evaluation.name, evaluation.checkpoint))
+    judged = Judged(name, evaluation, predictions)
+    return Section(
+        key=key,
+        title=title,
+        lead=lead(evaluation),
+        warnings=warnings(run, evaluation),
+        looks=looks,
+        by_class=by_class_table(subjects),
+        metrics=metrics_table(evaluation),
+        points=points_table(evaluation.calls),
+        shortcuts=shortcuts_table(evaluation),
+        verdicts=[against(shortcut) for shortcut in evaluation.shortcuts],
+        subjects=subjects_table(subjects),
+        pictures=pictures(judged, subjects),
+        failures=_failures(run, evaluation, predictions),
+    )
+
+
+def lead(evaluation: Evaluation) -> str:
+    """Say what was judged, by which weights."""
+    if not evaluation.calls:
+        return "These cells have no labels: each was called, and how often rightly is unknown."
+    subjects = [
+        f"{counted(count, 'subject')} with {title}"
+        for count, title in (
+            (evaluation.normal_subjects, "normal cells"),
+            (evaluation.blast_subjects, "blasts"),
+        )
+        if count
+    ]
+    return (
+        f"{counted(evaluation.cells, 'labelled cell')} of {' and '.join(subjects)}, judged by the "
+        f"weights of epoch {evaluation.epoch}. Probabilities are softened by the temperature "
+        f"{evaluation.temperature:.2f}; it and the operating points come from validation cells."
+    )
+
+
+def warnings(run: Run, evaluation: Evaluation) -> list[str]:
+    """Say what keeps a reader from trusting the numbers as they stand."""
+    phantoms = "These are phantom cells, drawn by a program: the figures mean nothing clinically."
+    return [
+        *([phantoms] if of_phantoms(run, evaluation) else []),
+        *_shifts(evaluation),
+        *_what_is_missing(evaluation),
+    ]
+
+
+def _shifts(evaluation: Evaluation) -> list[str]:
+    return [
+        f"{one.outside:.0%} of these cells lie outside the training cells in "
+        f"{one.feature.replace('_', ' ')} (median {one.median:.3f}; 98 % of the training cells lie "
+        f"from {one.low:.3f} to {one.high:.3f}): the figures of the test split say little here."
+        for one in evaluation.shifts
+        if one.warns
+    ]
+
+
+def _what_is_missing(evaluation: Evaluation) -> list[str]:
+    if not evaluation.calls:
+        return []
+    said = []
+    subjects = {"normal": evaluation.normal_subjects, "blast": evaluation.blast_subjects}
+    for title, count in subjects.items():
+        if not count:
+            said.append(
+                f"There is no {title} cell here: there is no ROC curve, and no metric that needs "
+                "both classes."
+            )
+        if count == 1:
+            said.append(
+                f"All {title} cells are of one subject: how others would differ cannot be told, "
+                "so there is no interval over subjects for what depends on them."
+            )
+    estimates = [*evaluation.calls[0].metrics.values(), *evaluation.scores.values()]
+    if any(one.low is not None and one.low == one.high for one in estimates):
+        fewest = min(count for count in subjects.values() if count)
+        said.append(
+            "An interval without width means that no subject here differed, not that none will: "
+            f"of {fewest} subjects without a failure as many as {1 - 0.05 ** (1 / fewest):.0%} of "
+            "all may still fail (one-sided 95 %)."
+        )
+    return said
+
+
+def _failures(run: Run, evaluation: Evaluation, predictions: pd.DataFrame) -> list[Group] | None:
+    store = run.open_store()
+    external = evaluation.name.startswith(EXTERNAL)
+    pixels = of_files(store.info.preprocessing) if external else of_store(store)
+    calibrated = predictions.assign(probability=predictions["calibrated"])
+    try:
+        return failures(calibrated, pixels)
+    except BadInputError:  # the pictures of other cells may have gone since
+        return None

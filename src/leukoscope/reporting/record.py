@@ -1,0 +1,263 @@
+"""What a run folder tells of one training, gathered and put into sentences.
+
+The checklist and the model card say the same things of a run: they take them from here.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from leukoscope import models
+from leukoscope.cells.cnmc import PARTS
+from leukoscope.cells.phantom import is_phantom
+from leukoscope.cells.store import Store
+from leukoscope.evaluation import reads
+from leukoscope.evaluation.result import Evaluation, metrics_file, predictions_file
+from leukoscope.reporting.makeup import ASIDE, Makeup, makeup
+from leukoscope.reporting.words import counted
+from leukoscope.training.run import Run
+
+EXTERNAL = "external-"
+"""How the names of evaluations on other cells begin."""
+
+POLICIES = {
+    "subject": "whole subjects were assigned, stratified by class, with seed {seed}",
+    "lab": "single pictures were assigned, stratified by class and without regard to subjects, "
+    "with seed {seed}",
+    "official": "by the official parts of C-NMC 2019: folds 0 and 1 train, fold 2 validates, the "
+    "preliminary test tests",
+}
+"""How each split is drawn."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run with what its folder and its store hold.
+
+    Attributes:
+        run: the run.
+        store: divided as the run was.
+        makeup: of the store.
+        test: the evaluation on the test split by the best weights; None if there was none.
+        externals: those on other cells, by name.
+    """
+
+    run: Run
+    store: Store
+    makeup: Makeup
+    test: Evaluation | None
+    externals: list[Evaluation]
+
+    @classmethod
+    def of(cls, run: Run) -> "Record":
+        """Gather what is known of `run`.
+
+        Raises:
+            BadInputError: the store has gone, or another stands in its place.
+        """
+        store = run.open_store()
+        found = [
+            Evaluation.model_validate_json(path.read_text(encoding="utf-8"))
+            for path in sorted(run.folder.glob(f"metrics-{EXTERNAL}*.json"))
+        ]
+        return cls(
+            run=run,
+            store=store,
+            makeup=makeup(store.cells),
+            test=Evaluation.read(run, "test") if metrics_file(run, "test").exists() else None,
+            externals=[one for one in found if one.checkpoint == "best"],
+        )
+
+    @property
+    def cnmc(self) -> list[str]:
+        """The parts of C-NMC 2019 that the cells are of; empty for phantoms and other cells."""
+        folds = set(self.store.cells["fold"].dropna())
+        return [] if self.store.info.phantom else [p.fold for p in PARTS if p.fold in folds]
+
+    @property
+    def hours(self) -> float:
+        """Training time so far."""
+        history = self.run.history
+        return float(history["seconds"].sum() / 3600) if len(history) else 0.0
+
+    def source(self) -> str:
+        """Say where the cells come from."""
+        total = self.makeup.by_split.loc["total"].to_dict()
+        cells, subjects = total["cells"], total["subjects"]
+        size = f"{counted(cells, 'cell')} of {counted(subjects, 'subject')}"
+        if self.store.info.phantom:
+            return f"{size}: phantom cells, rendered by leukoscope. No person stands behind them."
+        if self.cnmc:
+            return (
+                f"{size} of C-NMC 2019 ({', '.join(self.cnmc)}; Gupta and Gupta 2019, The Cancer "
+                "Imaging Archive, doi:10.7937/tcia.2019.dc64i46r)."
+            )
+        return f"{size}, listed in a manifest that does not say where they come from."
+
+    def division(self) -> str:
+        """Say how the cells are divided, with their numbers."""
+        info = self.store.info
+        drawn = POLICIES[info.division.split].format(seed=info.seed)
+        if info.division.split == "subject" and self.store.cells["part"].notna().any():
+            parts = int(self.store.cells["part"].max()) + 1
+            drawn += f", to {parts} parts; part {info.division.fold} tests, the next one validates"
+        return f"{self.numbers()} Division: {drawn}."
+
+    def numbers(self) -> str:
+        """Say how many cells and subjects each split holds."""
+        rows = self.makeup.by_split.drop(index="total").iterrows()
+        told = "; ".join(
+            f"{split} {counted(row['cells'], 'cell')} ({row['normal']:,} normal, "
+            f"{row['blast']:,} blast) of {counted(row['subjects'], 'subject')}"
+            for split, row in rows
+        )
+        return f"{told[0].upper()}{told[1:]}."
+
+    def aside(self) -> int:
+        """Return how many cells are in no split."""
+        counts = self.makeup.by_split["cells"]
+        return int(counts.get(ASIDE, 0))
+
+    def disjoint(self) -> str:
+        """Say at which level the splits are disjoint."""
+        subjects = len(self.makeup.by_subject)
+        if self.makeup.shared:
+            said = (
+                f"At the level of the picture only: {len(self.makeup.shared):,} of "
+                f"{counted(subjects, 'subject')} stand on more than one side, so the figures say "
+                "little about new patients."
+            )
+        else:
+            said = (
+                "At the level of the person, by subject name: none stands on two sides. A person "
+                "under two names that were not merged would not be found."
+            )
+        if self.makeup.nameless:
+            said += f" Of {counted(self.makeup.nameless, 'cell')} the subject is unknown."
+        if self.store.info.division.validation_copies:
+            said += " Turned copies of validation cells were trained on, so validation leaks."
+        return said
+
+    def preprocessing(self) -> str:
+        """Say how a picture becomes pixels."""
+        info = self.store.info
+        settings, size = info.preprocessing, info.preprocessing.size
+        if settings.window:
+            crop = (
+                f"A window of {settings.window} source pixels around the cell, the same for all so "
+                f"that size stays visible, resized to {size} × {size} (bilinear); "
+                f"{counted(int((~self.store.cells['whole']).sum()), 'cell')} cut at its border."
+            )
+        else:
+            crop = (
+                f"The short side resized to {size} pixels (bilinear), the centre {size} × {size} "
+                "kept."
+            )
+        mean, std = (
+            ", ".join(f"{value:.3f}" for value in three) for three in (info.mean, info.std)
+        )
+        return f"{crop} Normalised by the training cells’ mean ({mean}) and spread ({std}), RGB."
+
+    def model(self) -> str:
+        """Say what the network is."""
+        config = self.run.config
+        size = self.store.info.preprocessing.size
+        weights = models.parameters(config.model, **config.model_options)
+        work = models.gmacs(config.model, size, **config.model_options)
+        options = "".join(f", {name} {value}" for name, value in config.model_options.items())
+        return (
+            f"{config.model}{options} (He et al. 2016, arXiv:1512.03385), written in PyTorch: "
+            f"{weights:,} parameters, {work:.2f} × 10⁹ multiply-adds a picture. Input: {size} × "
+            f"{size} pixels, RGB; output: logits of normal cell and blast."
+        )
+
+    def training(self) -> str:
+        """Say how it was trained."""
+        config, history = self.run.config, self.run.history
+        recipe = config.recipe
+        plan = (
+            "each cell is turned anew every epoch, by one of eight quarter-turns and mirrorings"
+            if self.store.info.division.plan == "online"
+            else "the original lab’s fixed plan of quarter-turns and mirrorings, classes balanced"
+        )
+        return (
+            f"Cross-entropy; SGD with learning rate {recipe.learning_rate:g}, momentum "
+            f"{recipe.momentum:g}, weight decay {recipe.weight_decay:g}; batches of "
+            f"{recipe.batch_size}; {len(history)} of {recipe.epochs} epochs of "
+            f"{len(self.store.training_plan()[0]):,} pictures. Augmentation: {plan}. Seed "
+            f"{config.seed}, precision {config.precision}."
+        )
+
+    def software(self) -> str:
+        """Say which versions it was trained with."""
+        machine = self.run.environment
+        packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+        return f"Python {machine['python']}, {packages}."
+
+    def hardware(self) -> str:
+        """Say on what it was trained."""
+        machine = self.run.environment
+        config = self.run.config
+        device = "CPU" if config.device == "cpu" else machine["accelerator"] or "no CUDA GPU"
+        threads = counted(config.threads, "thread")
+        return f"{device}; {machine['processor']}, {threads}; {machine['system']}"
+
+    def selection(self) -> str:
+        """Say how the weights were chosen."""
+        return (
+            "The epoch with the highest validation accuracy, then the lowest validation loss. "
+            + looks_in_words(self.run)
+        )
+
+    def limits(self) -> list[str]:
+        """Say what the run itself shows of its limits."""
+        test, said = self.test, []
+        if self.store.info.phantom:
+            said.append("The cells are phantoms: no figure speaks of real cells, or people.")
+        if self.makeup.shared:
+            said.append(
+                "Subjects stand on more than one side of the split: figures are optimistic."
+            )
+        if test and test.calls:
+            fewest = min(test.normal_subjects, test.blast_subjects)
+            said.append(
+                f"The rarer class of the test split has {counted(fewest, 'subject')}: intervals "
+                "are wide, and may not be wide enough."
+            )
+        if not self.externals:
+            said.append("No cells from elsewhere were evaluated.")
+        said.append("It is one training from one seed: another may differ.")
+        return said
+
+
+def of_phantoms(run: Run, evaluation: Evaluation) -> bool:
+    """Tell whether an `evaluation` of `run` judged cells that a program drew.
+
+    Of other cells than the store's that is known as long as their folder is there.
+    """
+    if not evaluation.name.startswith(EXTERNAL):
+        return run.open_store().info.phantom
+    file = predictions_file(run, evaluation.name, evaluation.checkpoint)
+    paths = pd.read_parquet(file, columns=["path"])["path"]
+    return any(is_phantom(folder) for folder in {Path(path).parent for path in paths})
+
+
+def looks_in_words(run: Run) -> str:
+    """Say how often the test split of `run` was looked at, and whether each epoch was."""
+    looks = len(reads.read(run))
+    if looks > 1:
+        said = (
+            f"The test split was judged with {looks} different weights of this run: whoever "
+            "chooses among them by its figures makes them optimistic."
+        )
+    elif looks == 1:
+        said = "The test split was judged with one set of weights of this run."
+    else:
+        said = "No judgement on the test split is recorded for this run."
+    if run.config.watch_test:
+        said += (
+            " Its loss and accuracy were noted after every epoch, as the original lab did; nothing "
+            "is chosen by them, but they were there to be seen."
+        )
+    return said
