@@ -31,7 +31,7 @@ def main(counts: list[int]) -> None:
         for count in counts:
             some = cells.head(count)
 
-            def decoding(paths: list[str] = list(some["path"])) -> None:
+            def decoding(paths: tuple[str, ...] = tuple(some["path"])) -> None:
                 with ThreadPoolExecutor(os.cpu_count()) as pool:
                     list(pool.map(decode, paths))
 
