@@ -31,11 +31,10 @@ RIM = 4
 """Thumbnail pixels at the edge of a cell that say little of it: a bright rim looks alike in all."""
 CORE = 0.6
 """What is narrower than this share of the cell's largest inscribed circle is not in its core."""
-PIECE = 0.1
-"""A further piece of the mask counts as a cell from this share of the largest piece's area."""
-NECK, PEAK = 0.75, 0.85
-"""Touching cells: the mask parts when it is eroded by `NECK` of its largest inscribed radius, and
-a second part holds a circle of at least `PEAK` of that radius."""
+SECOND, NECK, PALE = 0.5, 0.8, 1.1
+"""A second cell holds a circle of at least `SECOND` of the first one's radius; what joins them is
+narrower than `NECK` of that circle; and it is stained: not over `PALE` times as bright, as debris
+and red cells are."""
 
 
 @dataclass(frozen=True)
@@ -80,19 +79,20 @@ def fingerprint(path: Path) -> tuple[NDArray[np.uint8], tuple[str, bool, bool, b
     digest.update(repr(picture.size).encode())
     lit = np.asarray(picture.convert("L")) > BACKGROUND
     clipped = bool(lit[[0, -1]].any() or lit[:, [0, -1]].any())
-    cut, whole = window(picture)
-    thumbnail = np.asarray(cut.reduce(cut.width // SIDE))
-    return thumbnail, (digest.hexdigest(), not whole.any(), clipped, _several(whole))
+    cut, frame = window(picture)
+    thumbnail, whole = np.asarray(cut.reduce(cut.width // SIDE)), mask(frame)
+    return thumbnail, (digest.hexdigest(), not whole.any(), clipped, _several(frame, whole))
 
 
-def window(picture: Image.Image) -> tuple[Image.Image, NDArray[np.bool_]]:
-    """Return the square around the cell's core that a thumbnail shows, and the reduced mask."""
+def window(picture: Image.Image) -> tuple[Image.Image, NDArray[np.uint8]]:
+    """Return the square around the cell's core that a thumbnail shows, and the reduced picture."""
     factor = max(1, round(max(picture.size) / FRAME))
-    whole = mask(np.asarray(picture.reduce(factor)))
+    frame = np.asarray(picture.reduce(factor))
+    whole = mask(frame)
     down, right = ndimage.center_of_mass(core(whole)) if whole.any() else np.array(whole.shape) / 2
     half = SIDE * factor // 2
     left, upper = round((right + 0.5) * factor) - half, round((down + 0.5) * factor) - half
-    return picture.crop((left, upper, left + 2 * half, upper + 2 * half)), whole
+    return picture.crop((left, upper, left + 2 * half, upper + 2 * half)), frame
 
 
 def mask(thumbnail: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -119,15 +119,25 @@ def core(lit: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray((ndimage.distance_transform_edt(~largest) <= radius) & lit)
 
 
-def _several(lit: NDArray[np.bool_]) -> bool:
-    """Tell whether the mask `lit` holds two or more cells."""
-    pieces, count = ndimage.label(lit)
-    if count > 1:
-        areas = np.sort(np.bincount(pieces.ravel())[1:])
-        if areas[-2] >= PIECE * areas[-1]:
-            return True
-    depth = ndimage.distance_transform_edt(np.pad(lit, 1))
+def _several(frame: NDArray[np.uint8], lit: NDArray[np.bool_]) -> bool:
+    """Tell whether the reduced picture `frame` with the mask `lit` holds two or more cells.
+
+    The mask is eroded further and further: where it parts, each part is looked at.
+    """
+    grey = frame @ LUMINANCE
+
+    def brightness(parts: NDArray[np.integer], part: np.integer) -> float:
+        return float(grey[parts == part + 1].mean())
+
+    depth = ndimage.distance_transform_edt(np.pad(lit, 1))[1:-1, 1:-1]
     deepest = depth.max()
-    cores, count = ndimage.label(depth > NECK * deepest)
-    peaks = ndimage.maximum(depth, cores, range(1, count + 1))
-    return int(np.sum(np.asarray(peaks) >= PEAK * deepest)) > 1
+    for level in np.arange(0, NECK, 0.05):
+        parts, count = ndimage.label(depth > level * deepest)
+        if count < 2:
+            continue
+        radii = np.asarray(ndimage.maximum(depth, parts, range(1, count + 1))) / deepest
+        first = radii.argmax()
+        for part in np.flatnonzero((radii >= SECOND) & (level < NECK * radii)):
+            if part != first and brightness(parts, part) <= PALE * brightness(parts, first):
+                return True
+    return False

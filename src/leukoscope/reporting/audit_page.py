@@ -90,8 +90,11 @@ def write_page(found: Audit, folder: Path, manifest: Path) -> Path:
 
 
 def kinds_of_trouble(found: Audit) -> dict[str, pd.DataFrame]:
-    """Divide the pairs by what they harm: ``labels``, ``names``, ``sides`` or ``none``."""
-    pairs = found.pairs
+    """Divide the pairs by what they harm: ``labels``, ``names``, ``sides`` or ``none``.
+
+    The least similar come first: they are the ones to look at.
+    """
+    pairs = found.pairs.sort_values(["similarity", "a", "b"], ignore_index=True)
     cells = found.cells.reset_index(drop=True)
 
     def differs(column: str) -> pd.Series:
