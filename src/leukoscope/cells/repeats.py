@@ -30,7 +30,7 @@ from leukoscope.progress import Bar, tracked
 Alike = tuple[int, int, float, int]
 """a, b, similarity, turn."""
 
-ALIGNED = 0.35
+ALIGNED = 0.45
 """Cross-correlation of the grey textures from which a pair is judged by its colours."""
 AGAIN = 0.66
 """Least similarity of two pictures of one cell that match as they stand."""
