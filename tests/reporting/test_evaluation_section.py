@@ -149,7 +149,7 @@ def test_an_interval_without_width_is_no_certainty(run: Run, tested: Evaluation)
         update={"calls": [calls, *tested.calls[1:]], "normal_subjects": 10, "blast_subjects": 10}
     )
     warnings = section(run, changed, "n", "r1").warnings
-    assert any("of 10 subjects without a failure as many as 26%" in said for said in warnings)
+    assert any("after 10 alike, as many as 26% of all" in said for said in warnings)
 
 
 def test_pictures_that_are_gone_are_said_to_be(run: Run) -> None:

@@ -153,11 +153,11 @@ def _what_is_missing(evaluation: Evaluation) -> list[str]:
             )
     estimates = [*evaluation.calls[0].metrics.values(), *evaluation.scores.values()]
     if any(one.low is not None and one.low == one.high for one in estimates):
-        fewest = min(count for count in subjects.values() if count)
+        fewest = min(count for count in subjects.values() if count > 1)
         said.append(
-            "An interval without width means that no subject here differed, not that none will: "
-            f"of {fewest} subjects without a failure as many as {1 - 0.05 ** (1 / fewest):.0%} of "
-            "all may still fail (one-sided 95 %)."
+            "An interval without width means that all subjects here were alike, not that all are: "
+            f"after {fewest} alike, as many as {1 - 0.05 ** (1 / fewest):.0%} of all may still "
+            "differ (one-sided 95 %)."
         )
     return said
 
