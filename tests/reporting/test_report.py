@@ -76,6 +76,7 @@ def test_every_section_is_there_and_linked(page: Page, trained: Path) -> None:
     sections = [heading["id"] for heading in page.all("h2")]
     assert sections == [
         "results",
+        "evaluation",
         "accuracy",
         "loss",
         "confusion",
@@ -84,6 +85,7 @@ def test_every_section_is_there_and_linked(page: Page, trained: Path) -> None:
         "recipe",
         "environment",
         "examples",
+        "checklist",
     ]
     links = [link["href"] for link in page.all("a")]
     assert links == [f"#{section}" for section in sections]

@@ -28,7 +28,7 @@ DOUBTS = {
 
 
 @dataclass(frozen=True)
-class Division:
+class Sides:
     """How one division of the cells leaks.
 
     Attributes:
@@ -65,7 +65,7 @@ class Audit:
     joins: pd.DataFrame
 
     @cached_property
-    def divisions(self) -> list[Division]:
+    def divisions(self) -> list[Sides]:
         """The manifest's split, the official split and the folds, where there are any."""
         folds = self.cells["fold"]
         sides = {"split": self.cells["split"], "official": folds.map(splits.OFFICIAL)}
@@ -80,13 +80,13 @@ class Audit:
             if side.nunique() > 1
         ]
 
-    def _division(self, name: str, sides: pd.Series, judged: bool) -> Division:
+    def _division(self, name: str, sides: pd.Series, judged: bool) -> Sides:
         placed = self.cells.assign(side=sides.astype("string"), one=1)
         table = placed.pivot_table(
             index="person", columns="side", values="one", aggfunc="sum", fill_value=0
         )
         stands = placed.groupby(self.repeated)["side"].nunique()
-        return Division(
+        return Sides(
             name=name,
             persons=table[(table > 0).sum(axis=1) > 1],
             subjects=splits.shared_people(self.cells.assign(split=sides), by="subject"),

@@ -114,8 +114,11 @@ def interval(
     defined = drawn[np.isfinite(drawn)]
     if not present or min(present) < 2 or not len(defined):
         return np.nan, np.nan
-    n = min(present)
-    out = np.sqrt(n / (n - 1)) * stats.t.ppf((1 - level) / 2, n - 1)
-    tail = float(stats.norm.cdf(out))
+    tail = float(stats.norm.sf(reach(min(present), level)))
     low, high = np.quantile(defined, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def reach(n: int, level: float = LEVEL) -> float:
+    """Return how many standard deviations an interval of `n` units, 2 or more, reaches out."""
+    return float(np.sqrt(n / (n - 1)) * stats.t.ppf((1 + level) / 2, n - 1))

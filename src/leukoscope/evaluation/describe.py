@@ -58,7 +58,7 @@ def describe(run: Run, evaluation: Evaluation) -> str:
         gain = shortcut.auroc_gain
         lines.append(
             f"  {shortcut.name:18} AUROC {_number(shortcut.auroc.value)}   gain "
-            f"{_number(gain.value, '+.3f')} ({_range(gain)}){'' if gain.clear else ': undecided'}"
+            f"{_number(gain.value, '+z.3f')} ({_range(gain)}){_verdict(gain)}"
         )
     subjects = pd.read_csv(subjects_file(run, evaluation.name, evaluation.checkpoint))
     lines += ["", f"{subjects['subject'].nunique()} subjects; the worst:"]
@@ -96,6 +96,13 @@ def _point(calls: Calls) -> str:
         f"sensitivity {_number(metrics['sensitivity'].value)} ({_range(metrics['sensitivity'])}), "
         f"specificity {_number(metrics['specificity'].value)} ({_range(metrics['specificity'])})"
     )
+
+
+def _verdict(gain: Estimate) -> str:
+    """Say what is not decided about a difference; of a single subject nothing can be."""
+    if gain.low is None:
+        return ": cannot be told, too few subjects"
+    return "" if gain.clear else ": undecided"
 
 
 def _number(value: float | None, form: str = ".3f") -> str:

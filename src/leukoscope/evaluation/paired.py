@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from leukoscope.evaluation.bootstrap import Statistic, Units
+from leukoscope.evaluation.bootstrap import Statistic, Units, reach
 from leukoscope.evaluation.judgement import Estimator
 from leukoscope.evaluation.metrics import Floats, Scored
 from leukoscope.evaluation.pooled import averaged
@@ -23,7 +23,7 @@ METRICS = ("auroc", "accuracy", "balanced_accuracy")
 POWER, SIMULATED = 0.8, 500
 """How often a study should decide, and how many are simulated."""
 
-LARGER = (1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+LARGER = (1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Sizes of a study, relative to this one, that are tried to find one that decides."""
 
 
@@ -116,10 +116,12 @@ def mcnemar(truth: NDArray[np.bool_], first: NDArray[np.bool_], second: NDArray[
 
 def _subjects_needed(statistic: Statistic, units: Units, metric: str) -> int | None:
     """Simulate larger studies of such subjects until `POWER` of them find the difference."""
+    fewest = min(count for count in (units.count(0), units.count(1)) if count)
     for factor in LARGER:
         parts = [statistic(weights)[metric] for weights in units.draws(SIMULATED, 1, factor)]
         found = np.concatenate(parts)
         found = found[np.isfinite(found)]
-        if (np.abs(found) > stats.norm.ppf(0.975) * found.std()).mean() >= POWER:
+        clear = np.abs(found) > reach(max(2, round(factor * fewest))) * found.std()
+        if clear.mean() >= POWER:
             return round(factor * len(units.stratum))
     return None

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from leukoscope.cells.audit import DOUBTS, Audit, Division
+from leukoscope.cells.audit import DOUBTS, Audit, Sides
 from leukoscope.cells.manifest import CLASSES
 from leukoscope.errors import listing
 
@@ -80,7 +80,7 @@ def lines(found: Audit) -> Iterator[tuple[str, str]]:
     )
 
 
-def _division(division: Division) -> Iterator[tuple[str, str]]:
+def _division(division: Sides) -> Iterator[tuple[str, str]]:
     title = DIVIDED[division.name]
     if not division.leaks:
         yield "bold green", f"\nno leak: {title} keeps people and repeated cells apart"

@@ -120,8 +120,18 @@ def warnings(run: Run, evaluation: Evaluation) -> list[str]:
     phantoms = "These are phantom cells, drawn by a program: the figures mean nothing clinically."
     return [
         *([phantoms] if of_phantoms(run, evaluation) else []),
+        *_known(evaluation),
         *_shifts(evaluation),
         *_what_is_missing(evaluation),
+    ]
+
+
+def _known(evaluation: Evaluation) -> list[str]:
+    if not evaluation.known_subjects:
+        return []
+    return [
+        f"{counted(len(evaluation.known_subjects), 'subject')} of these cells bear names that "
+        "stand in the run’s own store, too: if they are the same people, this is no external test."
     ]
 
 

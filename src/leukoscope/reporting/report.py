@@ -13,12 +13,16 @@ import pandas as pd
 from leukoscope import __version__
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
+from leukoscope.evaluation.result import Evaluation
 from leukoscope.files import write_text
 from leukoscope.reporting import comparison
+from leukoscope.reporting.checklist import checklist
+from leukoscope.reporting.evaluation_section import Section, section
 from leukoscope.reporting.examples import Group, data_uri, groups
 from leukoscope.reporting.figures import mean_of
 from leukoscope.reporting.makeup import makeup
 from leukoscope.reporting.pages import template
+from leukoscope.reporting.record import Record
 from leukoscope.studies import architectures, ranking
 from leukoscope.studies.architectures import Network
 from leukoscope.training.run import Run
@@ -36,6 +40,7 @@ class Shown:
         confusion: of all runs' test cells.
         loss_figure, confusion_figure: data URIs.
         by_subject: share of right calls of each subject's test cells.
+        section: what its only run's evaluation on the test says; None if there are several runs.
         examples: of the first seed's calls.
     """
 
@@ -47,6 +52,7 @@ class Shown:
     loss_figure: str
     confusion_figure: str
     by_subject: pd.Series
+    section: Section | None
     examples: list[Group]
 
 
@@ -95,6 +101,7 @@ def write_report(folder: Path, target: Path) -> Path:
         runs=len(runs),
         differences=ranking.differences_table(networks),
         folds=len({run.config.division for run in runs}),
+        checklist=checklist(Record.of(runs[0])),
         accuracy_figure=figures[comparison.ACCURACY],
         info=store.info,
         store_name=store.folder.name,
@@ -128,8 +135,16 @@ def _shown(
             loss_figure=figures[comparison.loss_file(network)],
             confusion_figure=figures[comparison.confusion_file(network)],
             by_subject=right.astype(float).groupby(cells["subject"]).mean(),
+            section=_section(network),
             examples=groups(next(iter(network.pools.values())), store),
         )
+
+
+def _section(network: Network) -> Section | None:
+    if len(network.runs) > 1:
+        return None
+    (run,) = network.runs
+    return section(run, Evaluation.read(run, "test"), network.name, f"subjects-{network.name}")
 
 
 def _recipe(network: Network) -> dict[str, Any]:
