@@ -91,6 +91,30 @@ def test_export_writes_each_planned_picture(cells: pd.DataFrame, tmp_path: Path)
     assert np.array_equal(np.asarray(Image.open(turned)), np.asarray(expected))
 
 
+def test_names_that_share_a_cell_stay_together(
+    store: Store, cells: pd.DataFrame, tmp_path: Path
+) -> None:
+    """One picture of each class's subject 1 is given to that class's subject of another part."""
+    shared, joint = cells.copy(), []
+    for kind in ("hem", "all"):
+        (one,) = store.cells.loc[store.cells["subject"] == f"{kind}:1", "part"].unique()
+        elsewhere = store.cells["subject"].str.startswith(kind) & (store.cells["part"] != one)
+        other = store.cells.loc[elsewhere, "subject"].iloc[0]
+        given, taken = (cells.index[cells["subject"] == name][0] for name in (f"{kind}:1", other))
+        picture = Image.open(cells["path"][given]).transpose(Image.Transpose.ROTATE_90)
+        shared.loc[taken, "path"] = str(tmp_path / f"{kind}.bmp")
+        picture.save(shared["path"][taken])
+        joint.append("=".join(sorted((f"{kind}:1", other))))
+    made = prepare(shared, tmp_path / "store", size=32)
+    for person in joint:
+        rows = made.cells["person"] == person
+        assert set(made.cells.loc[rows, "subject"]) == set(person.split("="))
+        assert made.cells.loc[rows, "part"].nunique() == 1
+    told = describe(made)
+    assert f"one person under several names, by their cells: {', '.join(sorted(joint))}" in told
+    assert "none of the 10 people stands on two sides" in told
+
+
 def test_every_unreadable_picture_is_listed_and_no_store_is_left(
     cells: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -38,7 +38,7 @@ def test_from_phantom_cells_to_a_report(leukoscope: Leukoscope, tmp_path: Path) 
     printed = leukoscope("manifest", "cells", "-o", "cells.csv").stdout
     assert "60 cells in = 60 out + 0 rejected" in printed
     printed = leukoscope("prepare", "cells.csv", "-o", "store", "--size", 32).stdout
-    assert "no subject name stands on two sides" in printed
+    assert "people stands on two sides" in printed
     words = ["compare", "store", "-o", "runs", "--models", "resnet18,resnet34", *FAST]
     printed = leukoscope(*words, "--set", "epochs=2").stdout
     assert "resnet34" in printed
@@ -180,7 +180,7 @@ def test_real_cells_from_tree_to_calls(leukoscope: Leukoscope, tmp_path: Path, c
     printed = leukoscope("manifest", cnmc, "-o", "cells.csv").stdout
     assert "0 rejected" in printed
     printed = leukoscope("prepare", "cells.csv", "-o", "store", "--size", 64).stdout
-    assert "no subject name stands on two sides" in printed
+    assert "people stands on two sides" in printed
     leukoscope("train", "store", "-o", "run", "--set", "epochs=1", "--threads", 2)
     printed = leukoscope("evaluate", "run").stdout
     assert "true blast" in printed

@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from PIL import Image, ImageDraw
 
-from leukoscope.cells import manifest
 from leukoscope.cells.store import prepare
 from leukoscope.studies import architectures
 from leukoscope.training.recipe import Recipe
@@ -17,35 +15,12 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 """What a report must show as it stands, as a subject's and as a cell's name."""
 
 
-def drawn_cells(folder: Path) -> pd.DataFrame:
-    """A manifest of 12 subjects with 4 cells each; the blasts are the larger discs."""
-    folder.mkdir()
-    rows = []
-    for subject in range(12):
-        label = subject % 2
-        for cell in range(4):
-            picture = Image.new("RGB", (48, 48))
-            radius = 9 + 7 * label + cell
-            box = (24 - radius, 24 - radius, 24 + radius, 24 + radius)
-            ImageDraw.Draw(picture).ellipse(box, fill=(120, 40 + 10 * subject, 160))
-            path = folder / f"{subject}-{cell}.png"
-            picture.save(path)
-            rows.append(
-                {
-                    "id": f"{HOSTILE}/{path.name}",
-                    "path": str(path),
-                    "label": label,
-                    "subject": f"drawn:{subject}{HOSTILE}",
-                }
-            )
-    return manifest.typed(pd.DataFrame(rows, columns=manifest.COLUMNS, dtype=object))
-
-
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(cells: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a comparison, made once and never changed; see `comparison`."""
     folder = tmp_path_factory.mktemp("reporting")
-    cells = drawn_cells(folder / "pictures")
+    subject = pd.Series(pd.factorize(cells["subject"])[0], cells.index, dtype="string")
+    cells = cells.assign(subject="drawn:" + subject + HOSTILE, id=HOSTILE + cells["id"])
     store = prepare(cells, folder / "store", crop="resize", size=32)
     recipe = Recipe(epochs=2, batch_size=8, learning_rate=0.01)
     config = RunConfig(

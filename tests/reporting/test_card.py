@@ -148,7 +148,7 @@ def test_the_checklist_is_claim_2024(run: Run) -> None:
     for number in (2, 3, 4, 5, 11, 13, 15, 16, 18, 34, 44):
         assert (items[number].answer, items[number].authors) == ("", "all of it")
     assert "does not say where they come from" in items[7].answer
-    assert "none stands on two sides" in items[20].answer
+    assert "none of the 12 people stands on two sides" in items[20].answer
     assert "11,177,538 parameters" in items[22].answer
     assert "torch" in items[23].answer
     assert "2 of 2 epochs" in items[25].answer
@@ -170,7 +170,7 @@ def test_the_checklist_says_what_keeps_a_reader_from_trust(run: Run) -> None:
     assert "phantom cells, rendered by leukoscope" in items[7].answer
     assert "Aside, in no split: 1 cell" in items[10].answer
     assert "without regard to subjects" in items[19].answer
-    assert "1 of 12 subjects stand on more than one side" in items[20].answer
+    assert "1 of 12 people stand on more than one side" in items[20].answer
     assert "was not evaluated yet" in items[32].answer
     assert items[37].answer == ""
     assert "phantoms" in items[40].answer

@@ -95,7 +95,7 @@ def test_every_section_is_there_and_linked(page: Page, trained: Path) -> None:
         "11,177,538",
         "batch size 8",
         "lightning-fabric",
-        "No subject name stands on two sides",
+        "None of the 12 people stands on two sides",
         f"leukoscope report {trained}",
     ):
         assert told in page.text
@@ -138,9 +138,9 @@ def test_subjects_on_two_sides_are_warned_of(single: Path) -> None:
     cells.loc[moved, "split"] = "validation"
     change_store(single, cells, division={"split": "lab"})
     text = page_of(single).text
-    assert "1 of 12 subjects stand on more than one side" in text
+    assert "1 of 12 people stand on more than one side" in text
     assert "Read these accuracies as optimistic" in text
-    assert "No subject name stands" not in text
+    assert "stands on two sides" not in text
 
 
 def test_kinds_without_cells_are_told_as_none(single: Path) -> None:

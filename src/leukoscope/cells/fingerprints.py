@@ -6,9 +6,7 @@ pixels; and what the cell's outline tells.
 """
 
 import hashlib
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from leukoscope.cells.parallel import each
 from leukoscope.cells.preprocess import BACKGROUND, read_picture
-from leukoscope.progress import tracked
 
 SIDE = 64
 """Side of a thumbnail; of a 450 px frame it shows the middle 384 px, each pixel 6 × 6 of them."""
@@ -57,17 +55,14 @@ def read_fingerprints(paths: Sequence[str]) -> Fingerprints:
     """Decode each picture of `paths` once, on all cores, and keep its fingerprint.
 
     Raises:
-        BadInputError: a picture is missing or cannot be decoded.
+        BadInputError: pictures are missing or cannot be decoded; all are listed.
     """
     thumbnails = np.empty((len(paths), SIDE, SIDE, 3), np.uint8)
     facts = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(fingerprint, map(Path, paths))
-        for row, (thumbnail, fact) in enumerate(
-            tracked(found, "reading pictures", len(paths), "pictures")
-        ):
-            thumbnails[row] = thumbnail
-            facts.append(fact)
+    found = each(fingerprint, [Path(path) for path in paths], "looking for repeated cells")
+    for row, (thumbnail, fact) in enumerate(found):
+        thumbnails[row] = thumbnail
+        facts.append(fact)
     columns = ["digest", "empty", "clipped", "several"]
     return Fingerprints(list(paths), thumbnails, pd.DataFrame(facts, columns=columns))
 

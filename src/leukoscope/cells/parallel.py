@@ -40,4 +40,4 @@ def each(function: Callable[[Path], T], paths: Sequence[Path], what: str) -> Ite
                 elif not failed:
                     yield result
     if failed:
-        raise BadInputError(f"{len(failed):,} pictures cannot be prepared:{listing(failed)}")
+        raise BadInputError(f"{len(failed):,} pictures cannot be read:{listing(failed)}")

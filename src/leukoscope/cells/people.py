@@ -28,7 +28,7 @@ def people(cells: pd.DataFrame) -> pd.Series:
     between them. NA where the subject is unknown.
 
     Raises:
-        BadInputError: a picture is missing or cannot be decoded.
+        BadInputError: pictures are missing or cannot be decoded; all are listed.
     """
     return people_of(cells, find_repeats(read_fingerprints(list(cells["path"]))))
 
@@ -41,6 +41,12 @@ def people_of(cells: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
     members = pd.Series(names, index=names, dtype="string").groupby(numbers.to_numpy())
     persons = members.transform(lambda group: JOINT.join(group)).astype("string")
     return cells["subject"].map(persons).astype("string").rename("person")
+
+
+def joint_names(cells: pd.DataFrame) -> list[str]:
+    """Return the people of `cells` who have several names, as `people` calls them, sorted."""
+    person = cells["person"]
+    return sorted(person[person.ne(cells["subject"]).fillna(False)].unique())
 
 
 def shared_cells(cells: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:

@@ -27,6 +27,7 @@ from leukoscope import __version__
 from leukoscope.cells import plans, splits
 from leukoscope.cells.division import Division
 from leukoscope.cells.parallel import each
+from leukoscope.cells.people import joint_names, people
 from leukoscope.cells.phantom import is_phantom
 from leukoscope.cells.preprocess import (
     Crop,
@@ -178,7 +179,7 @@ def prepare(
     if size <= 0 or size % 32:
         raise BadInputError(f"size {size} is no multiple of 32")
     cells = cells.reset_index(drop=True)
-    cells["person"] = cells["subject"]
+    cells["person"] = people(cells)
     cells["part"] = pd.array([pd.NA] * len(cells), dtype="Int64")
     if division.split == "subject":
         cells["part"] = splits.parts(cells, folds, seed)
@@ -236,14 +237,16 @@ def describe(store: Store) -> str:
                 f"{name:11} {len(part):7,} cells: {normal:6,} normal, {blast:6,} blast, "
                 f"{part['subject'].nunique():4} subjects"
             )
-    shared = splits.shared_people(cells)
+    shared, joint = splits.shared_people(cells), joint_names(cells)
+    if joint:
+        lines.append(f"one person under several names, by their cells: {', '.join(joint)}")
     if shared:
         lines.append(
-            f"{len(shared)} subjects stand on more than one side: figures on this split say little "
+            f"{len(shared)} people stand on more than one side: figures on this split say little "
             "about new patients"
         )
     elif info.division.split != "lab":
-        lines.append("no subject name stands on two sides")
+        lines.append(f"none of the {cells['person'].nunique()} people stands on two sides")
     if info.preprocessing.window:
         cut = int((~cells["whole"]).sum())
         lines.append(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from leukoscope.cells.loader import Batch, network_input, ordered_batches
 from leukoscope.cells.parallel import each
+from leukoscope.cells.people import people
 from leukoscope.cells.preprocess import Preprocessing, preprocess, read_picture
 from leukoscope.cells.splits import SPLITS
 from leukoscope.errors import BadInputError
@@ -64,7 +65,7 @@ def predict_others(
         Batch(torch.from_numpy(pixels[start : start + BATCH]), None, torch.empty(0))
         for start in range(0, len(pixels), BATCH)
     )
-    cells = cells.assign(person=cells["subject"])
+    cells = cells.assign(person=people(cells))
     return _table(cells, _logits(run, which, batches)), pixels
 
 

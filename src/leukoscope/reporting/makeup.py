@@ -7,6 +7,7 @@ import pandas as pd
 
 from leukoscope.cells import splits
 from leukoscope.cells.manifest import CLASSES
+from leukoscope.cells.people import joint_names
 
 ASIDE = "aside"
 """Where a cell stands that is in no split."""
@@ -21,12 +22,16 @@ class Makeup:
             unknown, subjects.
         by_subject: index: subject, the largest first; columns: normal, blast, then one for each
             split that holds cells (its cells of that subject), then total.
+        people: how many there are.
+        joint: those who have several names, ``hem:10=hem:3``.
         shared: people on more than one side.
         nameless: cells in a split that have no subject.
     """
 
     by_split: pd.DataFrame
     by_subject: pd.DataFrame
+    people: int
+    joint: list[str]
     shared: list[str]
     nameless: int
 
@@ -61,6 +66,8 @@ def makeup(cells: pd.DataFrame) -> Makeup:
     return Makeup(
         by_split=by_split,
         by_subject=by_subject,
+        people=cells["person"].nunique(),
+        joint=joint_names(cells),
         shared=splits.shared_people(cells),
         nameless=int(cells.loc[in_split, "subject"].isna().sum()),
     )

@@ -121,18 +121,19 @@ class Record:
 
     def disjoint(self) -> str:
         """Say at which level the splits are disjoint."""
-        subjects = len(self.makeup.by_subject)
         if self.makeup.shared:
             said = (
                 f"At the level of the picture only: {len(self.makeup.shared):,} of "
-                f"{counted(subjects, 'subject')} stand on more than one side, so the figures say "
+                f"{self.makeup.people:,} people stand on more than one side, so the figures say "
                 "little about new patients."
             )
         else:
             said = (
-                "At the level of the person, by subject name: none stands on two sides. A person "
-                "under two names that were not merged would not be found."
+                f"At the level of the person: none of the {self.makeup.people:,} people stands on "
+                "two sides."
             )
+            joint = ", ".join(self.makeup.joint)
+            said += f" Names that share cells are one person: {joint}." if joint else ""
         if self.makeup.nameless:
             said += f" Of {counted(self.makeup.nameless, 'cell')} the subject is unknown."
         if self.store.info.division.validation_copies:
@@ -216,9 +217,7 @@ class Record:
         if self.store.info.phantom:
             said.append("The cells are phantoms: no figure speaks of real cells, or people.")
         if self.makeup.shared:
-            said.append(
-                "Subjects stand on more than one side of the split: figures are optimistic."
-            )
+            said.append("People stand on more than one side of the split: figures are optimistic.")
         if test and test.calls:
             fewest = min(test.normal_subjects, test.blast_subjects)
             said.append(
