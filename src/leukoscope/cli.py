@@ -300,7 +300,9 @@ def report(
 def study(
     name: Annotated[
         str,
-        typer.Argument(help="batch-size, learning-rate, validation-gap, depth or gradient-flow."),
+        typer.Argument(
+            help="leakage, batch-size, learning-rate, validation-gap, depth or gradient-flow."
+        ),
     ],
     store: Annotated[Path, typer.Argument(help="The store.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the study.")],

@@ -8,6 +8,7 @@ from leukoscope.studies.histories import (
     accuracy_margin,
     best,
     fluctuation,
+    fluctuation_margin,
     labelled,
     log_ratio,
     second_half,
@@ -36,6 +37,13 @@ def test_a_steady_climb_does_not_fluctuate() -> None:
 
 def test_too_short_a_training_has_no_fluctuation() -> None:
     assert np.isnan(fluctuation(history([0.5, 0.6])))
+    assert np.isnan(fluctuation_margin(1))
+
+
+@pytest.mark.parametrize(("changes", "ratio"), [(4, 15.439**0.5), (6, 7.146**0.5), (20, 2.0)])
+def test_fewer_changes_leave_more_to_chance(changes: int, ratio: float) -> None:
+    """The printed tables of F at 0.975 with 3 and 5 degrees of freedom."""
+    assert np.exp(fluctuation_margin(changes)) == pytest.approx(ratio, rel=1e-4)
 
 
 @pytest.mark.parametrize(("epochs", "late"), [(1, []), (2, [2]), (5, [4, 5]), (40, range(21, 41))])

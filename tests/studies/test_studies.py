@@ -213,5 +213,5 @@ def test_from_the_command_line(
 
 
 def test_an_unknown_study_lists_the_known_ones() -> None:
-    with pytest.raises(BadInputError, match="no study 'width'; the studies are batch-size, "):
+    with pytest.raises(BadInputError, match="no study 'width'; the studies are leakage, "):
         study("width")

@@ -14,6 +14,7 @@ def batch_table(small: dict[str, float], large: dict[str, float]) -> pd.DataFram
     same = {
         "seed": 0,
         "fluctuation": 0.02,
+        "changes": 20,
         "test_accuracy": 0.8,
         "sharpness_0.001": 50.0,
         "sharpness_0.0005": 20.0,
@@ -35,6 +36,7 @@ AS_THE_LAB_SAYS = {
     [
         (AS_THE_LAB_SAYS, "supported"),
         ({**AS_THE_LAB_SAYS, "fluctuation": 0.03}, "undecided"),
+        ({**AS_THE_LAB_SAYS, "changes": 4}, "undecided"),
         ({**AS_THE_LAB_SAYS, "test_accuracy": 0.82}, "undecided"),
         ({**AS_THE_LAB_SAYS, "sharpness_0.001": 200.0}, "contradicted"),
         ({**AS_THE_LAB_SAYS, "test_accuracy": 0.7}, "contradicted"),
@@ -68,6 +70,7 @@ def rate_table(fluctuations: list[float]) -> pd.DataFrame:
             "seed": 0,
             "diverged": np.isnan(fluctuations),
             "fluctuation": fluctuations,
+            "changes": np.where(np.isnan(fluctuations), np.nan, 20),
         }
     )
 

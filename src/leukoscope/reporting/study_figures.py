@@ -31,11 +31,70 @@ WATCHED = ("train", "validation")
 VANISHED = 1e-10
 """A gradient smaller than this leaves the figure."""
 
+PROTOCOLS = {
+    "people": "New people\n(each tested once)",
+    "pictures": "Other pictures of\nthe people trained on",
+    "lab": "The same, with the lab's copies,\nvalidation's among them",
+}
+"""Of the study of leakage, from the fairest."""
+
+BARS = {"validation": "#dde6ee", "test": MODEL_COLOURS[0]}
+
 KINDS: dict[bool, dict[str, str]] = {
     True: {"label": "with shortcuts", "color": MODEL_COLOURS[0], "linestyle": "-"},
     False: {"label": "without shortcuts", "color": MODEL_COLOURS[1], "linestyle": "--"},
 }
 """Residual and plain networks."""
+
+
+def leakage(finding: Finding) -> Figure:
+    """Draw validation and test accuracy under each protocol, with intervals over people."""
+    accuracies = finding.curves[finding.curves["metric"] == "accuracy"]
+    width = 0.36
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.6, 4), layout="constrained")
+        axes = figure.subplots()
+        for side, split in ((-0.5, "validation"), (0.5, "test")):
+            bars = accuracies[accuracies["split"] == split].set_index("protocol").loc[[*PROTOCOLS]]
+            places = np.arange(len(bars)) + side * width
+            reach = np.abs(bars[["low", "high"]].sub(bars["value"], axis=0)).to_numpy().T
+            axes.bar(
+                places,
+                bars["value"],
+                width,
+                yerr=reach,
+                label=SPLIT_NAMES[split].capitalize(),
+                color=BARS[split],
+                edgecolor=INK,
+                linewidth=0.8,
+                error_kw={"ecolor": INK, "capsize": 3, "elinewidth": 1.2},
+            )
+            for place, bar in zip(places, bars.itertuples(), strict=True):
+                axes.annotate(
+                    f"{bar.value:.3f}",
+                    (place, 0),
+                    xytext=(0, 5),
+                    textcoords="offset points",
+                    ha="center",
+                    color="white" if split == "test" else INK,
+                )
+        alike = accuracies["alike"].iloc[0]
+        axes.axhline(alike, color=MUTED, linestyle=":", linewidth=1.2, zorder=3)
+        axes.annotate(
+            "all called alike",
+            (1, alike),
+            xycoords=("axes fraction", "data"),
+            xytext=(-2, 3),
+            textcoords="offset points",
+            ha="right",
+            color=MUTED,
+        )
+        axes.set_xticks(range(len(PROTOCOLS)), [*PROTOCOLS.values()], color=INK)
+        axes.tick_params(axis="x", length=0)
+        axes.set_ylim(0, 1)
+        axes.set_ylabel("Accuracy (95 % over people)")
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
 
 
 def batch_size(finding: Finding) -> Figure:
@@ -144,6 +203,7 @@ def validation_gap(finding: Finding) -> Figure:
 
 
 FIGURES: dict[str, Callable[[Finding], Figure]] = {
+    "leakage": leakage,
     "batch-size": batch_size,
     "learning-rate": learning_rate,
     "validation-gap": validation_gap,

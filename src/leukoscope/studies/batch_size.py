@@ -17,14 +17,22 @@ import torch
 
 from leukoscope.progress import tracked
 from leukoscope.studies.finding import Finding, Part, decide, spoken
-from leukoscope.studies.histories import accuracy_margin, best, fluctuation, labelled, log_ratio
+from leukoscope.studies.histories import (
+    accuracy_margin,
+    best,
+    fluctuation,
+    fluctuation_margin,
+    labelled,
+    log_ratio,
+    second_half,
+)
 from leukoscope.studies.sample import Sample, loss_and_gradient
 from leukoscope.studies.sharpness import EPSILONS, sharpness
 from leukoscope.studies.study import Defaults, Setup, Study, kept
 from leukoscope.training.run import Run
 
 FACTOR = 2.0
-"""By less than this, another seed might undo a ratio of fluctuations or of sharpnesses."""
+"""By less than this, another seed might undo a ratio of sharpnesses."""
 
 
 def conduct(setup: Setup) -> Finding:
@@ -43,6 +51,7 @@ def conduct(setup: Setup) -> Finding:
                     "batch_size": int(size),
                     "seed": seed,
                     "fluctuation": fluctuation(run.history),
+                    "changes": len(second_half(run.history)),
                     "best_epoch": int(best(run.history)["epoch"]),
                     "test_accuracy": best(run.history)["test_accuracy"],
                     **{
@@ -60,7 +69,8 @@ def judge(table: pd.DataFrame, cells: dict[str, int]) -> list[Part]:
     """Hold the smallest batch against the largest.
 
     Args:
-        table: batch_size, seed, fluctuation, test_accuracy, and sharpness_<ε> for each ε.
+        table: batch_size, seed, fluctuation, changes (it is measured over), test_accuracy, and
+            sharpness_<ε> for each ε.
         cells: of the validation and the test split.
     """
     sizes = table["batch_size"].min(), table["batch_size"].max()
@@ -81,7 +91,7 @@ def judge(table: pd.DataFrame, cells: dict[str, int]) -> list[Part]:
             "the smaller batch fluctuates more",
             f"Validation accuracy changes from epoch to epoch with a standard deviation of "
             f"{against('fluctuation', '{:.4f}')}",
-            decide(more, margin),
+            decide(more, fluctuation_margin(table["changes"].min())),
         )
     ]
     for epsilon in EPSILONS:

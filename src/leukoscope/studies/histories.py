@@ -4,6 +4,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
+
+FACTOR = 2.0
+"""The least ratio of two fluctuations that counts, see `fluctuation_margin`."""
 
 
 def second_half(history: pd.DataFrame) -> pd.DataFrame:
@@ -19,6 +23,20 @@ def fluctuation(history: pd.DataFrame) -> float:
     """
     changes = history["validation_accuracy"].diff()
     return float(second_half(changes.to_frame())["validation_accuracy"].std(ddof=1))
+
+
+def fluctuation_margin(changes: int) -> float:
+    """Return the logarithm of the ratio of two fluctuations that chance alone can make.
+
+    The variances of two equal trainings have a ratio that follows Fisher's F; its 97.5 % quantile
+    counts. By less than `FACTOR` another seed might undo a ratio in any case: the changes of one
+    training depend on each other.
+
+    Args:
+        changes: how many each fluctuation is measured over; NaN for fewer than two.
+    """
+    ratio = stats.f.ppf(0.975, changes - 1, changes - 1)
+    return float(np.log(np.maximum(np.sqrt(ratio), FACTOR)))
 
 
 def best(history: pd.DataFrame) -> pd.Series:

@@ -14,15 +14,19 @@ import pandas as pd
 from leukoscope.errors import BadInputError
 from leukoscope.files import write_text
 from leukoscope.studies.finding import Finding, Part, decide, spoken
-from leukoscope.studies.histories import best, fluctuation, labelled, log_ratio
+from leukoscope.studies.histories import (
+    best,
+    fluctuation,
+    fluctuation_margin,
+    labelled,
+    log_ratio,
+    second_half,
+)
 from leukoscope.studies.runs import complete
 from leukoscope.studies.study import Defaults, Setup, Study
 from leukoscope.training.recipe import recipe
 from leukoscope.training.run import Run
 from leukoscope.training.trainer import Diverged
-
-FACTOR = 2.0
-"""By less than this, another seed might undo a ratio of fluctuations."""
 
 
 def conduct(setup: Setup) -> Finding:
@@ -49,6 +53,7 @@ def conduct(setup: Setup) -> Finding:
             if converged:
                 row |= {
                     "fluctuation": fluctuation(history),
+                    "changes": len(second_half(history)),
                     "final_train_loss": history["train_loss"].iloc[-1],
                     "best_validation_accuracy": best(history)["validation_accuracy"],
                 }
@@ -62,8 +67,9 @@ def judge(table: pd.DataFrame, cells: int) -> list[Part]:
     """Hold the highest rate and the recipe's own against the lowest.
 
     Args:
-        table: factor (of the recipe's own rate), learning_rate, seed, fluctuation, diverged. A rate
-            that diverged with some seed has no fluctuation and is left out.
+        table: factor (of the recipe's own rate), learning_rate, seed, fluctuation, changes (it is
+            measured over), diverged. A rate that diverged with some seed has no fluctuation and is
+            left out.
         cells: of the validation split.
     """
     steady = table[~table.groupby("factor")["diverged"].transform("any")]
@@ -86,7 +92,7 @@ def judge(table: pd.DataFrame, cells: int) -> list[Part]:
         ]
 
     own = more(1) if 1 in at else []
-    margin = log_ratio(FACTOR, 1)
+    margin = fluctuation_margin(steady["changes"].min())
     return [
         Part(
             "fluctuation is greater at the highest rate than at the lowest",

@@ -55,37 +55,43 @@ class Setup:
     machine: Mapping[str, Any] = field(default_factory=dict)
     quick: bool = False
 
-    def run(
+    def config(
         self,
-        name: str,
         seed: int,
         *,
         model: str | None = None,
         overrides: Sequence[str] = (),
-        model_options: Mapping[str, Any] | None = None,
-    ) -> Run:
-        """Return the run `name` of `seed`, begun unless it is there.
+        **settings: Any,
+    ) -> RunConfig:
+        """Return the configuration of one run.
 
         Args:
-            name: of what distinguishes it within the study.
             seed: of its first weights and its order of cells.
             model: the first of `models` unless given.
             overrides: of the recipe, besides those of the study.
-            model_options: of the model.
+            settings: other fields of `RunConfig`.
 
         Raises:
-            BadInputError: it cannot be made, or its folder holds a run of another configuration.
+            BadInputError: no such store, model or recipe.
         """
-        config = RunConfig.plan(
+        return RunConfig.plan(
             self.store,
             model or self.models[0],
             self.recipe,
             (*self.overrides, *overrides),
-            model_options=dict(model_options or {}),
             seed=seed,
             watch_test=True,
+            **settings,
             **self.machine,
         )
+
+    def run(self, name: str, seed: int, **what: Any) -> Run:
+        """Return the run `name` of `seed`, begun unless it is there; `what` is as for `config`.
+
+        Raises:
+            BadInputError: it cannot be made, or its folder holds a run of another configuration.
+        """
+        config = self.config(seed, **what)
         return open_or_create(config, self.folder / "runs" / f"{name}-seed{seed}")
 
     def trained(
@@ -100,16 +106,18 @@ class Setup:
         """Say what the study stands on."""
         store = Store.open(self.store)
         size = store.info.preprocessing.size
-        cells = "phantom cells, which say nothing about patients" if store.info.phantom else "cells"
+        cells = (
+            "phantom cells (which say nothing about patients)" if store.info.phantom else "cells"
+        )
         seeds = "seed" if len(self.seeds) == 1 else "seeds"
         changed = f" with {', '.join(self.overrides)}" if self.overrides else ""
         said = (
             f"Measured with {', '.join(self.models)} under recipe {self.recipe}{changed}, "
             f"{seeds} {', '.join(map(str, self.seeds))}, {size} × {size} pixels, "
-            f"{store.info.division.split} split, on {store.info.cells:,} {cells}."
+            f"on {store.info.cells:,} {cells} prepared with the {store.info.division.split} split."
         )
         if len(self.seeds) == 1:
-            said += " One seed: a difference that another seed might undo counts as undecided."
+            said += " One seed: another training may differ."
         return said
 
 

@@ -1,12 +1,20 @@
 """The table of studies: a new one is one row here, and one in `leukoscope.reporting.studies`."""
 
 from leukoscope.errors import BadInputError
-from leukoscope.studies import batch_size, depth, gradient_flow, learning_rate, validation_gap
+from leukoscope.studies import (
+    batch_size,
+    depth,
+    gradient_flow,
+    leakage,
+    learning_rate,
+    validation_gap,
+)
 from leukoscope.studies.study import Study
 
 STUDIES: dict[str, Study] = {
     study.name: study
     for study in (
+        leakage.STUDY,
         batch_size.STUDY,
         learning_rate.STUDY,
         validation_gap.STUDY,
