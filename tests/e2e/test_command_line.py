@@ -140,7 +140,7 @@ def test_bad_rows_stop_or_are_set_aside(
         (["train", "--resume", "gone"], "gone is no run"),
         (["evaluate", "gone"], "gone is no run"),
         (["report", "gone"], "gone holds no runs"),
-        (["study", "width", "store", "-o", "out"], "no study 'width'; the studies are batch-size"),
+        (["study", "width", "store", "-o", "out"], "no study 'width'; the studies are leakage"),
         (["study", "depth", "gone", "-o", "out"], "gone is no store"),
         (["study", "depth", "gone", "-o", "out", "--seeds", "0,x"], "--seeds 0,x: not numbers"),
         (["manifest", "gone", "-o", "cells.csv"], "gone: no such file or folder"),

@@ -57,7 +57,7 @@ def leakage(finding: Finding) -> Figure:
         for side, split in ((-0.5, "validation"), (0.5, "test")):
             bars = accuracies[accuracies["split"] == split].set_index("protocol").loc[[*PROTOCOLS]]
             places = np.arange(len(bars)) + side * width
-            reach = np.abs(bars[["low", "high"]].sub(bars["value"], axis=0)).to_numpy().T
+            reach = (bars["value"] - bars["low"], bars["high"] - bars["value"])
             axes.bar(
                 places,
                 bars["value"],
