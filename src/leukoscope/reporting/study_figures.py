@@ -79,21 +79,12 @@ def leakage(finding: Finding) -> Figure:
                     color="white" if split == "test" else INK,
                 )
         alike = accuracies["alike"].iloc[0]
-        axes.axhline(alike, color=MUTED, linestyle=":", linewidth=1.2, zorder=3)
-        axes.annotate(
-            "all called alike",
-            (1, alike),
-            xycoords=("axes fraction", "data"),
-            xytext=(-2, 3),
-            textcoords="offset points",
-            ha="right",
-            color=MUTED,
-        )
+        axes.axhline(alike, color="#D55E00", linestyle=":", label="All called alike", zorder=3)
         axes.set_xticks(range(len(PROTOCOLS)), [*PROTOCOLS.values()], color=INK)
         axes.tick_params(axis="x", length=0)
         axes.set_ylim(0, 1)
         axes.set_ylabel("Accuracy (95 % over people)")
-        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+        figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
