@@ -51,12 +51,14 @@ def evaluation_of(predictions: pd.DataFrame) -> Evaluation:
     chosen_by = predictions_of(6, seed=1)
     scored = Scored(chosen_by["label"].eq(1).to_numpy(), chosen_by["calibrated"].to_numpy())
     points = operating_points(scored, Units.of(chosen_by["person"], scored.truth))
-    shortcuts = {
-        "majority class": np.full(len(truth), 0.5),
-        "size only": np.random.default_rng(2).random(len(truth)),
-        "colour only": np.where(truth, 0.9, 0.1),
-        "size and colour": predictions["calibrated"].to_numpy(),
-    }
+    predictions = predictions.assign(
+        **{
+            "majority class": np.full(len(truth), 0.5),
+            "size only": np.random.default_rng(2).random(len(truth)),
+            "colour only": np.where(truth, 0.9, 0.1),
+            "size and colour": predictions["calibrated"].to_numpy(),
+        }
+    )
     people = predictions.groupby("label")["person"].nunique()
     return Evaluation(
         name="test",
@@ -66,7 +68,7 @@ def evaluation_of(predictions: pd.DataFrame) -> Evaluation:
         cells=len(predictions),
         normal_subjects=int(people.get(0, 0)),
         blast_subjects=int(people.get(1, 0)),
-        **judge(predictions, points, shortcuts),
+        **judge(predictions, {point: point.threshold for point in points}),
     )
 
 

@@ -90,14 +90,15 @@ def _judged(
     features: pd.DataFrame,
     external: Mapping[str, Any] = {},
 ) -> Evaluation:
-    settled = settle(run, which)
+    settled, store = settle(run, which), run.open_store()
     logit = predictions["logit"].to_numpy()
     predictions["calibrated"] = probability(logit, settled.temperature)
+    blasts = store.labels[store.rows("train")] == 1
+    predictions = predictions.assign(**baselines.scores(training, blasts, features))
     with atomic(predictions_file(run, name, which)) as scratch:
         predictions.to_parquet(scratch, index=False)
 
-    known = predictions["label"].notna().to_numpy()
-    labelled = predictions[known].astype({"label": int}).reset_index(drop=True)
+    labelled = predictions.dropna(subset=["label"]).astype({"label": int}).reset_index(drop=True)
     people = labelled.groupby("label")["person"].nunique()
     evaluation = Evaluation(
         name=name,
@@ -113,11 +114,7 @@ def _judged(
         with atomic(subjects_file(run, name, which)) as scratch:
             table = by_subject(labelled, settled.points[0])
             table.to_csv(scratch, index=False, lineterminator="\n")
-        store = run.open_store()
-        shortcuts = baselines.scores(
-            training, store.labels[store.rows("train")] == 1, features[known]
-        )
-        found = judge(labelled, settled.points, shortcuts)
+        found = judge(labelled, {point: point.threshold for point in settled.points})
         evaluation = evaluation.model_copy(update=dict(found))
     return evaluation.write(metrics_file(run, name, which))
 

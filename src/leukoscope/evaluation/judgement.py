@@ -1,13 +1,14 @@
 """From labelled predictions to numbers with intervals."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
+from leukoscope.evaluation.baselines import BASELINES
 from leukoscope.evaluation.bootstrap import Statistic, Units, interval, sample
 from leukoscope.evaluation.metrics import CALL_METRICS, Floats, Scored
 from leukoscope.evaluation.operating import HALF, OperatingPoint
@@ -44,29 +45,25 @@ class Estimator:
         )
 
 
-def judge(
-    labelled: pd.DataFrame,
-    points: Sequence[OperatingPoint],
-    shortcuts: Mapping[str, Floats],
-) -> Judgement:
+def judge(labelled: pd.DataFrame, points: Mapping[OperatingPoint, float | Floats]) -> Judgement:
     """Return every metric of `labelled` predictions, with intervals over people and over cells.
 
     Args:
-        labelled: N predictions with columns person, label (0, 1), probability, calibrated.
-        points: operating points, 0.5 first.
-        shortcuts: by name, the probability of blast, (N,), that a model without morphology gives.
+        labelled: N predictions with columns person, label (0, 1), probability, calibrated, and a
+            column for each of `BASELINES`.
+        points: operating points, 0.5 first, with their threshold, or each cell's own, (N,).
     """
     truth = labelled["label"].eq(1).to_numpy(dtype=bool)
     scored = Scored(truth, labelled["calibrated"].to_numpy())
     uncalibrated = Scored(truth, labelled["probability"].to_numpy())
-    others = {name: Scored(truth, found) for name, found in shortcuts.items()}
+    others = {name: Scored(truth, labelled[name].to_numpy()) for name in BASELINES}
 
     def statistic(weights: Floats) -> dict[str, Floats]:
         found = scored.scores(weights)
         before = uncalibrated.scores(weights)
         found |= {f"{name}_uncalibrated": before[name] for name in ("brier", "ece")}
-        for point in points:
-            called = scored.calls(point.threshold, weights)
+        for point, threshold in points.items():
+            called = scored.calls(threshold, weights)
             found |= {f"{point.name} {name}": value for name, value in called.items()}
         for name, other in others.items():
             auroc = other.scores(weights)["auroc"]
@@ -85,13 +82,13 @@ def judge(
             Calls(
                 point=point,
                 confusion=confusion_matrix(
-                    truth, scored.probability >= point.threshold, labels=[False, True]
+                    truth, scored.probability >= threshold, labels=[False, True]
                 ).tolist(),
                 metrics={
                     name: estimate(f"{point.name} {name}", metric=name) for name in CALL_METRICS
                 },
             )
-            for point in points
+            for point, threshold in points.items()
         ],
         "shortcuts": [
             Shortcut(name=name, **{gain: estimate(f"{name} {gain}") for gain in gains})

@@ -42,12 +42,12 @@ class Scored:
     truth: NDArray[np.bool_]
     probability: Floats
 
-    def calls(self, threshold: float, weights: Floats) -> dict[str, Floats]:
+    def calls(self, threshold: float | Floats, weights: Floats) -> dict[str, Floats]:
         """Return each of `CALL_METRICS`, (B,), under B `weights` of the cells, (B, N).
 
-        A blast is called from probability `threshold` on. ``weighted_f1`` is the mean of the two
-        classes' F1 weighted by their cells. What is undefined, as specificity without a normal
-        cell, is NaN.
+        A blast is called from probability `threshold` on, one for all or (N,). ``weighted_f1`` is
+        the mean of the two classes' F1 weighted by their cells. What is undefined, as specificity
+        without a normal cell, is NaN.
         """
         call = self.probability >= threshold
         kinds = np.stack(

@@ -20,13 +20,16 @@ METRICS = ("accuracy", "balanced_accuracy", "sensitivity", "specificity", "auroc
 def pool(runs: Sequence[Run], split: str = "test") -> dict[int, pd.DataFrame]:
     """Return, by seed, the labelled predictions of all folds of a network, in the order of ids.
 
+    The column ``run`` is the place among `runs` of the one that made them.
+
     Raises:
         BadInputError: a cell was called twice for one seed, or seeds called other cells.
     """
     found: dict[int, list[pd.DataFrame]] = {}
-    for run in runs:
+    for number, run in enumerate(runs):
         cells = pd.read_parquet(predictions_file(run, split)).dropna(subset=["label"])
-        found.setdefault(run.config.seed, []).append(cells.astype({"label": int}))
+        cells = cells.astype({"label": int}).assign(run=number)
+        found.setdefault(run.config.seed, []).append(cells)
     pools = {
         seed: pd.concat(parts).sort_values("id", ignore_index=True)
         for seed, parts in sorted(found.items())

@@ -2,7 +2,8 @@
 
 A table of predictions has one row a cell, in the order of its manifest: id, path, subject, person
 (one for all names of one person), label (may be unknown), logit (log-odds of blast), probability
-of blast, and call (0 normal, 1 blast: what is likelier).
+of blast, and call (0 normal, 1 blast: what is likelier). An evaluation adds ``calibrated``, the
+probability after the temperature, and what each of `leukoscope.evaluation.baselines` would say.
 """
 
 from collections.abc import Iterable

@@ -89,8 +89,8 @@ class Evaluation(Result):
     Attributes:
         name: of the cells: a split, or ``external-<name>``.
         checkpoint: whose weights.
-        epoch: in which they stood so.
-        temperature: that softened the probabilities; fitted on validation.
+        epoch: in which they stood so; None: those of several runs, one a fold.
+        temperature: that softened the probabilities, fitted on validation; None likewise.
         cells: with a label; the others cannot be judged.
         normal_subjects: people with normal cells among them.
         blast_subjects: people with blasts.
@@ -104,8 +104,8 @@ class Evaluation(Result):
 
     name: str
     checkpoint: Which
-    epoch: int
-    temperature: float
+    epoch: int | None
+    temperature: float | None
     cells: int
     normal_subjects: int
     blast_subjects: int

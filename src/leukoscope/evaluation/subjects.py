@@ -36,8 +36,13 @@ def by_subject(predictions: pd.DataFrame, point: OperatingPoint) -> pd.DataFrame
     shares = [blast_share(blasts, number, point) for number, _, blasts in counts]
     names = ["blast_share", "blast_share_low", "blast_share_high"]
     table[names] = pd.DataFrame(shares, index=table.index)
-    worst = table.sort_values(["accuracy", "cells", "subject"], ascending=[True, False, True])
-    return worst.reset_index(drop=True)
+    return worst_first(table)
+
+
+def worst_first(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a `table` of subjects so that the least rightly called come first."""
+    order = ["accuracy", "cells", "subject"]
+    return table.sort_values(order, ascending=[True, False, True], ignore_index=True)
 
 
 def wilson(hits: int, cells: int, level: float = LEVEL) -> tuple[float, float]:

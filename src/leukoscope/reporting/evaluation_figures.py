@@ -21,7 +21,7 @@ from leukoscope.evaluation.calibration import reliability
 from leukoscope.evaluation.metrics import ECE_BINS, Scored
 from leukoscope.evaluation.result import Calls, Evaluation
 from leukoscope.reporting.style import INK, MODEL_COLOURS, MUTED, STYLE
-from leukoscope.reporting.words import counted, estimated, number
+from leukoscope.reporting.words import counted, estimated, number, softened
 
 NETWORK = MODEL_COLOURS[0]
 POINT_MARKS = (("o", INK), ("D", "#D55E00"), ("^", "#009E73"), ("v", "#AA4499"))
@@ -120,7 +120,7 @@ def calibration(judged: Judged) -> Figure:
             {"color": MUTED, "linestyle": "--", "marker": "o", "markerfacecolor": "white"},
             {"color": NETWORK, "marker": "o"},
         ]
-        names = ("before temperature", f"after temperature {judged.evaluation.temperature:.2f}")
+        names = ("before temperature", f"after {softened(judged.evaluation)}")
         for table, look, name in zip((before, after), looks, names, strict=True):
             axes.plot(table["probability"], table["share"], label=name, clip_on=False, **look)
             cells = table.set_index("bin")["cells"].reindex(range(ECE_BINS), fill_value=0)

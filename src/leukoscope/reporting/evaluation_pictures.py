@@ -13,7 +13,7 @@ from leukoscope.reporting.evaluation_figures import Judged
 from leukoscope.reporting.examples import data_uri
 from leukoscope.reporting.style import svg
 from leukoscope.reporting.subject_figure import accuracy_by_subject
-from leukoscope.reporting.words import counted, estimated, number
+from leukoscope.reporting.words import counted, estimated, number, softened
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _calibration(judged: Judged) -> Picture:
     return Picture(
         _source(figures.calibration(judged)),
         f"Reliability diagram of {judged.name} on {evaluation.name}: ECE "
-        f"{estimated(evaluation.scores['ece'])} after temperature {evaluation.temperature:.2f}, "
+        f"{estimated(evaluation.scores['ece'])} after {softened(evaluation)}, "
         f"{estimated(evaluation.scores['ece_uncalibrated'])} before. The fullest bin, {low:.2f} to "
         f"{high:.2f}, holds {counted(int(fullest['cells']), 'cell')} with a mean probability of "
         f"{fullest['probability']:.3f}; {fullest['share']:.3f} of them are blasts.",

@@ -4,11 +4,14 @@
 {{ evaluation_section(section(run, evaluation, "resnet18", "r1")) }}
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from leukoscope.errors import BadInputError
+from leukoscope.evaluation import reads
+from leukoscope.evaluation.folds import evaluate_folds
 from leukoscope.evaluation.result import Evaluation, predictions_file, subjects_file
 from leukoscope.reporting.evaluation_figures import Judged
 from leukoscope.reporting.evaluation_pictures import Picture, pictures
@@ -22,7 +25,7 @@ from leukoscope.reporting.evaluation_tables import (
 )
 from leukoscope.reporting.examples import Group, failures, of_files, of_store
 from leukoscope.reporting.record import EXTERNAL, looks_in_words, of_phantoms
-from leukoscope.reporting.words import against, counted
+from leukoscope.reporting.words import against, counted, softened
 from leukoscope.training.run import Run
 
 
@@ -70,18 +73,35 @@ def section(run: Run, evaluation: Evaluation, name: str, key: str) -> Section:
         name: of the network.
         key: a word of its own for each section of a page, made of letters, digits and hyphens.
     """
-    title = f"{name} on {evaluation.name}"
     looks = looks_in_words(run) if evaluation.name == "test" else ""
     if not evaluation.calls:
+        title = f"{name} on {evaluation.name}"
         return Section(key, title, lead(evaluation), warnings(run, evaluation), looks)
-
     predictions = pd.read_parquet(predictions_file(run, evaluation.name, evaluation.checkpoint))
     predictions = predictions.dropna(subset=["label"]).astype({"label": int})
     subjects = pd.read_csv(subjects_file(run, evaluation.name, evaluation.checkpoint))
-    judged = Judged(name, evaluation, predictions)
+    return _section(run, Judged(name, evaluation, predictions), subjects, key, looks)
+
+
+def section_of_folds(runs: Sequence[Run], name: str, key: str) -> Section:
+    """Gather what a report says of the folds of one network, of which each tested other people.
+
+    Args:
+        runs: of one seed, evaluated on their tests.
+        name: of the network.
+        key: as for `section`.
+    """
+    evaluation, predictions, subjects = evaluate_folds(runs)
+    looks = looks_in_words(max(runs, key=lambda run: len(reads.read(run))))
+    judged = Judged(f"{name}, {len(runs)} folds,", evaluation, predictions)
+    return _section(runs[0], judged, subjects, key, looks)
+
+
+def _section(run: Run, judged: Judged, subjects: pd.DataFrame, key: str, looks: str) -> Section:
+    evaluation = judged.evaluation
     return Section(
         key=key,
-        title=title,
+        title=f"{judged.name} on {evaluation.name}",
         lead=lead(evaluation),
         warnings=warnings(run, evaluation),
         looks=looks,
@@ -92,7 +112,7 @@ def section(run: Run, evaluation: Evaluation, name: str, key: str) -> Section:
         verdicts=[against(shortcut) for shortcut in evaluation.shortcuts],
         subjects=subjects_table(subjects),
         pictures=pictures(judged, subjects),
-        failures=_failures(run, evaluation, predictions),
+        failures=_failures(run, evaluation, judged.predictions),
     )
 
 
@@ -108,10 +128,16 @@ def lead(evaluation: Evaluation) -> str:
         )
         if count
     ]
+    judged = f"{counted(evaluation.cells, 'labelled cell')} of {' and '.join(subjects)}, "
+    if evaluation.epoch is None:
+        return (
+            f"{judged}each judged by the run that neither trained nor chose on them. Temperature "
+            "and operating points of a run come from its own validation cells; a threshold is told "
+            "as the runs’ mean."
+        )
     return (
-        f"{counted(evaluation.cells, 'labelled cell')} of {' and '.join(subjects)}, judged by the "
-        f"weights of epoch {evaluation.epoch}. Probabilities are softened by the temperature "
-        f"{evaluation.temperature:.2f}; it and the operating points come from validation cells."
+        f"{judged}judged by the weights of epoch {evaluation.epoch}. Probabilities are softened by "
+        f"the {softened(evaluation)}; it and the operating points come from validation cells."
     )
 
 

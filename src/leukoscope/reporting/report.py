@@ -17,7 +17,7 @@ from leukoscope.evaluation.result import Evaluation
 from leukoscope.files import write_text
 from leukoscope.reporting import comparison
 from leukoscope.reporting.checklist import checklist
-from leukoscope.reporting.evaluation_section import Section, section
+from leukoscope.reporting.evaluation_section import Section, section, section_of_folds
 from leukoscope.reporting.examples import Group, data_uri, groups
 from leukoscope.reporting.figures import mean_of
 from leukoscope.reporting.makeup import makeup
@@ -40,7 +40,7 @@ class Shown:
         confusion: of all runs' test cells.
         loss_figure, confusion_figure: data URIs.
         by_subject: share of right calls of each subject's test cells.
-        section: what its only run's evaluation on the test says; None if there are several runs.
+        section: what the evaluation of its first seed on the test says.
         examples: of the first seed's calls.
     """
 
@@ -52,7 +52,7 @@ class Shown:
     loss_figure: str
     confusion_figure: str
     by_subject: pd.Series
-    section: Section | None
+    section: Section
     examples: list[Group]
 
 
@@ -140,11 +140,13 @@ def _shown(
         )
 
 
-def _section(network: Network) -> Section | None:
-    if len(network.runs) > 1:
-        return None
-    (run,) = network.runs
-    return section(run, Evaluation.read(run, "test"), network.name, f"subjects-{network.name}")
+def _section(network: Network) -> Section:
+    """Return what the first seed's evaluation says; the tables above are of all seeds."""
+    seed, key = network.runs[0].config.seed, f"subjects-{network.name}"
+    run, *others = runs = [run for run in network.runs if run.config.seed == seed]
+    if others:
+        return section_of_folds(runs, network.name, key)
+    return section(run, Evaluation.read(run, "test"), network.name, key)
 
 
 def _recipe(network: Network) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """How numbers of an evaluation are said, the same in figures, tables, checklist and card."""
 
-from leukoscope.evaluation.result import Estimate, Shortcut
+from leukoscope.evaluation.result import Estimate, Evaluation, Shortcut
 
 NONE = "–"
 """Stands for what is undefined."""
@@ -38,6 +38,13 @@ def estimated(estimate: Estimate, form: str = ".3f") -> str:
 def counted(count: int, noun: str) -> str:
     """Return ``1 subject``, ``2 subjects``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def softened(evaluation: Evaluation) -> str:
+    """Name the temperature that softened the probabilities."""
+    if evaluation.temperature is None:
+        return "each run’s temperature"
+    return f"temperature {evaluation.temperature:.2f}"
 
 
 def against(shortcut: Shortcut) -> str:
