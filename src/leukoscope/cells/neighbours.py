@@ -39,9 +39,10 @@ def turned(pixels: NDArray[Any], turn: int, axes: tuple[int, int] = (0, 1)) -> N
 
 
 def unit(pixels: Pixels) -> Pixels:
-    """Return each of the (N, …) `pixels` at length 1; flat ones stay 0."""
-    length = np.sqrt(np.square(pixels).sum(axis=tuple(range(1, pixels.ndim)), keepdims=True))
-    return np.asarray(pixels / np.maximum(length, 1e-6), np.float32)
+    """Bring each of the (N, …) `pixels` to length 1, in place; flat ones stay 0. Return them."""
+    flat = pixels.reshape(len(pixels), -1)
+    flat /= np.maximum(np.sqrt(np.einsum("nd,nd->n", flat, flat)), 1e-6)[:, None]
+    return pixels
 
 
 def neighbours(thumbnails: NDArray[np.uint8]) -> tuple[Rows, Rows, Rows]:
@@ -102,4 +103,6 @@ def _coarse(thumbnails: NDArray[np.uint8]) -> Pixels:
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(one, range(len(thumbnails))))
-    return np.stack([unit(each) for each in coarse])
+    for each in coarse:
+        unit(each)
+    return coarse

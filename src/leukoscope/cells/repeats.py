@@ -76,7 +76,7 @@ def _alike(thumbnails: NDArray[np.uint8]) -> dict[tuple[int, int], tuple[float, 
     if len(thumbnails) < 2:
         return found
 
-    @lru_cache(maxsize=4 * BLOCK)
+    @lru_cache(maxsize=2 * BLOCK)
     def texture(row: int) -> Texture:
         return colour_texture(thumbnails[row])
 
