@@ -1,7 +1,6 @@
 """The part of a report about one evaluation: whole, escaped, honest about what is missing."""
 
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
@@ -14,27 +13,7 @@ from leukoscope.evaluation.result import Evaluation, predictions_file
 from leukoscope.reporting.evaluation_section import Section, section
 from leukoscope.reporting.record import looks_in_words
 from leukoscope.training.run import Run
-
-
-class Page(HTMLParser):
-    """A page's elements with their attributes, and its text."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.source = source
-        self.feed(source)
-        self.text = " ".join(" ".join(self.words).split())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
+from webpage import Page
 
 
 def page_of(part: Section) -> Page:
