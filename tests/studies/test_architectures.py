@@ -12,6 +12,7 @@ from leukoscope.errors import BadInputError
 from leukoscope.evaluation.result import Evaluation, predictions_file
 from leukoscope.studies import ranking
 from leukoscope.studies.architectures import Network, compare, networks_of, plan
+from leukoscope.studies.runs import complete, open_or_create
 from leukoscope.training.run import Run, RunConfig
 
 FAST = ["batch_size=8", "epochs=2"]
@@ -102,8 +103,14 @@ def test_networks_of_other_cells_are_not_compared(store: Store, tmp_path: Path) 
 def test_another_configuration_is_refused_but_not_another_machine(
     store: Store, tmp_path: Path
 ) -> None:
-    compare(planned(store, "resnet18"), tmp_path)
-    compare(planned(store, "resnet18", threads=2), tmp_path)
+    (one,) = planned(store, "resnet18").values()
+    (other,) = planned(store, "resnet18", threads=2).values()
+    open_or_create(one, tmp_path / "resnet18")
+    run = open_or_create(other, tmp_path / "resnet18")
+    # What is not finished goes on with the new threads; what is, keeps those it was trained with.
+    assert run.config.threads == Run.open(run.folder).config.threads == 2
+    complete(run)
+    assert open_or_create(one, run.folder).config.threads == 2
     with pytest.raises(BadInputError, match="another configuration"):
         compare(planned(store, "resnet18", seeds=[1]), tmp_path)
 

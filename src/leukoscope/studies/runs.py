@@ -13,19 +13,21 @@ from leukoscope.training.trainer import AfterEpoch, train
 def open_or_create(config: RunConfig, folder: Path) -> Run:
     """Return the run in `folder`, begun there unless it already holds one of `config`.
 
+    The machine may change between two sittings: what is not finished goes on with the device,
+    precision and threads of `config`.
+
     Raises:
         BadInputError: `folder` holds a run of another configuration.
     """
     if not Run.exists(folder):
         return Run.create(folder, config)
     run = Run.open(folder)
-    # The machine may change between two sittings; what is trained may not.
     machine = {"device", "precision", "threads"}
     if run.config.model_dump(exclude=machine) != config.model_dump(exclude=machine):
         raise BadInputError(
             f"{folder} holds a run of another configuration; choose another folder or delete it"
         )
-    return run
+    return run if run.finished else run.configured(config)
 
 
 def complete(run: Run, after_epoch: AfterEpoch | None = None) -> None:

@@ -11,7 +11,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -109,13 +109,14 @@ class Run:
                 f"{folder} already holds a run; go on with `leukoscope train --resume {folder}`, "
                 "or choose another folder"
             )
-        run = cls(folder, config)
         write_text(folder / "environment.json", json.dumps(_environment(), indent=2) + "\n")
-        write_text(
-            folder / "config.yaml",
-            yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
-        )
-        return run
+        return cls(folder, config).configured(config)
+
+    def configured(self, config: RunConfig) -> "Run":
+        """Replace ``config.yaml``; return the run as it says."""
+        told = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+        write_text(self.folder / "config.yaml", told)
+        return replace(self, config=config)
 
     @staticmethod
     def exists(folder: Path) -> bool:
