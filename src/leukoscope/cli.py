@@ -289,11 +289,15 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="HTML file.", show_default="in FOLDER")
     ] = None,
+    study: Annotated[
+        list[Path], typer.Option("--study", help="A study's folder to show as well; repeatable.")
+    ] = [],  # noqa: B006 - typer copies it
 ) -> None:
-    """Write one self-contained HTML page of a comparison."""
+    """Write one self-contained HTML page of a comparison, and of studies."""
     from leukoscope.reporting.report import write_report
 
-    print(f"report: {write_report(folder, output or folder / 'report.html').resolve()}")
+    page = write_report(folder, output or folder / "report.html", study)
+    print(f"report: {page.resolve()}")
 
 
 @app.command()

@@ -15,6 +15,7 @@ from leukoscope.errors import BadInputError
 from leukoscope.evaluation.result import predictions_file
 from leukoscope.reporting.report import Settings, write_report
 from leukoscope.studies import architectures
+from leukoscope.studies.finding import Finding
 from leukoscope.training.run import Run
 from webpage import Page
 
@@ -107,6 +108,27 @@ def test_names_are_shown_as_text(page: Page) -> None:
 def test_phantom_cells_are_called_so(single: Path) -> None:
     change_store(single, phantom=True)
     assert "accuracy below means nothing clinically" in page_of(single).text
+
+
+def test_studies_are_shown_where_they_are_asked_for(trained: Path, tmp_path: Path) -> None:
+    curves = pd.DataFrame(
+        [
+            (protocol, split, "accuracy", 0.8, 0.7, 0.9, 0.6)
+            for protocol in ("people", "pictures", "lab")
+            for split in ("validation", "test")
+        ],
+        columns=["protocol", "split", "metric", "value", "low", "high", "alike"],
+    )
+    told = ("How much is lost?", "Nothing <b>is</b>.", "contradicted", "Measured: 0.119.")
+    Finding("leakage", *told, [], curves, curves).write(tmp_path / "study")
+    page = Page(
+        write_report(trained, tmp_path / "report.html", [tmp_path / "study"]).read_text("utf-8")
+    )
+    assert "How much is lost? contradicted Nothing <b>is</b>. Measured: 0.119." in page.text
+    assert {"href": "#studies"} in page.all("a")
+    assert f"--study {tmp_path / 'study'}" in page.text
+    with pytest.raises(BadInputError, match="holds no whole finding"):
+        write_report(trained, tmp_path / "report.html", [tmp_path])
 
 
 def test_subjects_on_two_sides_are_warned_of(single: Path) -> None:

@@ -23,8 +23,10 @@ from leukoscope.reporting.figures import mean_of
 from leukoscope.reporting.makeup import makeup
 from leukoscope.reporting.pages import template
 from leukoscope.reporting.record import Record
+from leukoscope.reporting.studies import study_picture
 from leukoscope.studies import architectures, ranking
 from leukoscope.studies.architectures import Network
+from leukoscope.studies.finding import Finding
 from leukoscope.training.run import Run
 
 
@@ -78,13 +80,19 @@ class Settings:
         )
 
 
-def write_report(folder: Path, target: Path) -> Path:
+def write_report(folder: Path, target: Path, studies: Sequence[Path] = ()) -> Path:
     """Write the report of the comparison in `folder` to `target`, an HTML file; return `target`.
 
+    Args:
+        folder: of the comparison.
+        target: is replaced.
+        studies: folders of studies whose findings are shown as well.
+
     Raises:
-        BadInputError: no runs there, a run that was not evaluated on its test split, or runs of
-            different stores.
+        BadInputError: no runs there, a run that was not evaluated on its test split, runs of
+            different stores, or a study without a finding.
     """
+    findings = [Finding.read(study) for study in studies]
     networks = architectures.networks_of(folder)
     runs = [run for network in networks for run in network.runs]
     if len({run.config.store_digest for run in runs}) > 1:
@@ -99,6 +107,7 @@ def write_report(folder: Path, target: Path) -> Path:
     page = template("report.html.j2").render(
         networks=list(_shown(networks, store, figures)),
         runs=len(runs),
+        studies=[(finding, study_picture(finding)) for finding in findings],
         differences=ranking.differences_table(networks),
         folds=len({run.config.division for run in runs}),
         checklist=checklist(Record.of(runs[0])),
@@ -113,7 +122,7 @@ def write_report(folder: Path, target: Path) -> Path:
         environment=Settings.of({one.name: _environment(one.runs[0]) for one in networks}),
         version=__version__,
         made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
-        command=shlex.join(["leukoscope", "report", str(folder), "--output", str(target)]),
+        command=_command(folder, target, studies),
     )
     write_text(target, page)
     return target
@@ -147,6 +156,11 @@ def _section(network: Network) -> Section:
     if others:
         return section_of_folds(runs, network.name, key)
     return section(run, Evaluation.read(run, "test"), network.name, key)
+
+
+def _command(folder: Path, target: Path, studies: Sequence[Path]) -> str:
+    shown = [word for study in studies for word in ("--study", str(study))]
+    return shlex.join(["leukoscope", "report", str(folder), "--output", str(target), *shown])
 
 
 def _recipe(network: Network) -> dict[str, Any]:

@@ -1,12 +1,18 @@
-"""What a study leaves in its folder: the finding's files and its figure."""
+"""What a study leaves in its folder, the finding's files and its figure, and in a report."""
 
 import textwrap
 from pathlib import Path
 
 from leukoscope.files import atomic
+from leukoscope.reporting.examples import data_uri
 from leukoscope.reporting.study_figures import FIGURES
 from leukoscope.reporting.style import svg
 from leukoscope.studies.finding import Finding
+
+
+def study_picture(finding: Finding) -> str:
+    """Return the figure of `finding` as a data URI."""
+    return data_uri(svg(FIGURES[finding.name](finding)), "image/svg+xml")
 
 
 def write_study(finding: Finding, folder: Path) -> str:
