@@ -160,6 +160,16 @@ def test_cells_without_labels_are_called_and_not_judged(run: Run, cells: pd.Data
     found = evaluate_others(run, unlabelled, "unknown")
     assert (found.cells, found.accuracy, found.calls) == (0, None, [])
     assert "no labels, so no figures" in describe(run, found)
+
+
+def test_an_interval_without_width_is_no_certainty(run: Run, tested: Evaluation) -> None:
+    sure = tested.scores["auroc"].model_copy(update={"value": 1.0, "low": 1.0, "high": 1.0})
+    scores = tested.scores | {"auroc": sure}
+    alike = tested.model_copy(
+        update={"scores": scores, "normal_subjects": 10, "blast_subjects": 10}
+    )
+    # Clopper and Pearson's one-sided limit of 0 failures in n: 1 - 0.05 ** (1 / n).
+    assert "after 10 alike, as many as 26% of all" in describe(run, alike)
     assert len(pd.read_parquet(predictions_file(run, "external-unknown"))) == 5
 
 

@@ -51,6 +51,7 @@ def describe(run: Run, evaluation: Evaluation) -> str:
     lines.append(f"{'':32}{'':>8}{'95 % over subjects':>21}{'over cells (optimistic)':>26}")
     lines += [_line(TITLES[name], value) for name, value in half.metrics.items()]
     lines += [_line(TITLES[name], value) for name, value in evaluation.scores.items()]
+    lines += without_width(evaluation)
     lines += ["", "operating points, chosen on validation"]
     lines += [_point(calls) for calls in evaluation.calls]
     lines += ["", "shortcuts on the same cells, and what the network gains in AUROC over them"]
@@ -71,6 +72,20 @@ def describe(run: Run, evaluation: Evaluation) -> str:
     if evaluation.name == "test" and looks > 1:
         lines += ["", f"the test split was looked at with {looks} different weights of this run"]
     return "\n".join(lines)
+
+
+def without_width(evaluation: Evaluation) -> list[str]:
+    """Say what an interval without width means, where there is one: no certainty."""
+    found = [*evaluation.calls[0].metrics.values(), *evaluation.scores.values()]
+    if not any(one.low is not None and one.low == one.high for one in found):
+        return []
+    counts = (evaluation.normal_subjects, evaluation.blast_subjects)
+    fewest = min(count for count in counts if count > 1)
+    return [
+        "An interval without width means that all subjects here were alike, not that all are: "
+        f"after {fewest} alike, as many as {1 - 0.05 ** (1 / fewest):.0%} of all may still "
+        "differ (one-sided 95 %)."
+    ]
 
 
 def _confusion(calls: Calls) -> str:

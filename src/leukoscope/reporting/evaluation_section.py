@@ -11,6 +11,7 @@ import pandas as pd
 
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation import reads
+from leukoscope.evaluation.describe import without_width
 from leukoscope.evaluation.folds import evaluate_folds
 from leukoscope.evaluation.result import Evaluation, predictions_file, subjects_file
 from leukoscope.reporting.evaluation_figures import Judged
@@ -187,15 +188,7 @@ def _what_is_missing(evaluation: Evaluation) -> list[str]:
                 f"All {title} cells are of one subject: how others would differ cannot be told, "
                 "so there is no interval over subjects for what depends on them."
             )
-    estimates = [*evaluation.calls[0].metrics.values(), *evaluation.scores.values()]
-    if any(one.low is not None and one.low == one.high for one in estimates):
-        fewest = min(count for count in subjects.values() if count > 1)
-        said.append(
-            "An interval without width means that all subjects here were alike, not that all are: "
-            f"after {fewest} alike, as many as {1 - 0.05 ** (1 / fewest):.0%} of all may still "
-            "differ (one-sided 95 %)."
-        )
-    return said
+    return [*said, *without_width(evaluation)]
 
 
 def _failures(run: Run, evaluation: Evaluation, predictions: pd.DataFrame) -> list[Group] | None:
