@@ -148,7 +148,9 @@ def disc(y: int, x: int, radius: int, picture: Picture | None = None) -> Picture
 )
 def test_doubtful_pictures(picture: Picture, doubts: list[str], tmp_path: Path) -> None:
     Image.fromarray(picture).save(tmp_path / "cell.png")
-    _, (_, *told) = fingerprint(tmp_path / "cell.png")
+    _, (_, side, *told) = fingerprint(tmp_path / "cell.png")
+    lit = np.argwhere(picture.max(axis=2) > 10)
+    assert side == (np.ptp(lit, axis=0).max() + 1 if len(lit) else 450)
     assert [n for n, is_so in zip(("empty", "clipped", "several"), told, strict=True) if is_so] == (
         doubts
     )

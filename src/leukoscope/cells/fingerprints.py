@@ -17,7 +17,7 @@ from PIL import Image
 from scipy import ndimage
 
 from leukoscope.cells.parallel import each
-from leukoscope.cells.preprocess import BACKGROUND, read_picture
+from leukoscope.cells.preprocess import BACKGROUND, cell_box, read_picture
 
 SIDE = 64
 """Side of a thumbnail; of a 450 px frame it shows the middle 384 px, each pixel 6 × 6 of them."""
@@ -42,8 +42,9 @@ class Fingerprints:
     Attributes:
         paths: of the pictures.
         thumbnails: (N, SIDE, SIDE, 3) uint8, the middle of the cell's core at its centre.
-        facts: N rows; ``digest`` of size and decoded pixels; ``empty``, ``clipped`` (the mask
-            touches the frame's border), ``several`` (two or more cells, apart or touching).
+        facts: N rows; ``digest`` of size and decoded pixels; ``side``, the longer one of the cell's
+            box; ``empty``, ``clipped`` (the box touches the frame's border), ``several`` (two or
+            more cells, apart or touching).
     """
 
     paths: list[str]
@@ -63,20 +64,27 @@ def read_fingerprints(paths: Sequence[str]) -> Fingerprints:
     for row, (thumbnail, fact) in enumerate(found):
         thumbnails[row] = thumbnail
         facts.append(fact)
-    columns = ["digest", "empty", "clipped", "several"]
+    columns = ["digest", "side", "empty", "clipped", "several"]
     return Fingerprints(list(paths), thumbnails, pd.DataFrame(facts, columns=columns))
 
 
-def fingerprint(path: Path) -> tuple[NDArray[np.uint8], tuple[str, bool, bool, bool]]:
+def fingerprint(path: Path) -> tuple[NDArray[np.uint8], tuple[str, int, bool, bool, bool]]:
     """Return the thumbnail and the facts of the picture at `path`, as in `Fingerprints`."""
     picture = read_picture(path)
     digest = hashlib.blake2b(picture.tobytes(), digest_size=16)
     digest.update(repr(picture.size).encode())
-    lit = np.asarray(picture.convert("L")) > BACKGROUND
-    clipped = bool(lit[[0, -1]].any() or lit[:, [0, -1]].any())
+    box = cell_box(picture)
+    left, upper, right, lower = box or (0, 0, *picture.size)
+    touching = left == 0 or upper == 0 or right == picture.width or lower == picture.height
     cut, frame = window(picture)
     thumbnail, whole = np.asarray(cut.reduce(cut.width // SIDE)), mask(frame)
-    return thumbnail, (digest.hexdigest(), not whole.any(), clipped, _several(frame, whole))
+    return thumbnail, (
+        digest.hexdigest(),
+        max(right - left, lower - upper),
+        not whole.any(),
+        box is not None and touching,
+        _several(frame, whole),
+    )
 
 
 def window(picture: Image.Image) -> tuple[Image.Image, NDArray[np.uint8]]:

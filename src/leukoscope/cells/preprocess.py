@@ -85,13 +85,12 @@ def preprocess(picture: Image.Image, settings: Preprocessing) -> NDArray[np.uint
     return np.asarray(window.resize(target, Image.Resampling.BILINEAR))
 
 
-def fitting_window(boxes: NDArray[np.int64], share: float = 0.99) -> int:
+def fitting_window(sides: NDArray[np.int64], share: float = 0.99) -> int:
     """Return the smallest even window (source pixels) that holds at least `share` of the cells.
 
     Args:
-        boxes: (N, 4) as from `cell_box`.
+        sides: (N,) the longer side of each cell's box.
         share: of the cells that must lie in the window whole, in (0, 1].
     """
-    sides = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
     side = int(np.quantile(sides, share, method="inverted_cdf"))
     return side + side % 2

@@ -26,17 +26,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from leukoscope import __version__
 from leukoscope.cells import plans, splits
 from leukoscope.cells.division import Division
+from leukoscope.cells.fingerprints import read_fingerprints
 from leukoscope.cells.parallel import each
-from leukoscope.cells.people import joint_names, people
+from leukoscope.cells.people import joint_names, people_of
 from leukoscope.cells.phantom import is_phantom
 from leukoscope.cells.preprocess import (
     Crop,
     Preprocessing,
-    cell_box,
     fitting_window,
     preprocess,
     read_picture,
 )
+from leukoscope.cells.repeats import find_repeats
 from leukoscope.errors import BadInputError
 from leukoscope.files import atomic, write_text
 
@@ -179,21 +180,23 @@ def prepare(
     if size <= 0 or size % 32:
         raise BadInputError(f"size {size} is no multiple of 32")
     cells = cells.reset_index(drop=True)
-    cells["person"] = people(cells)
+    prints = read_fingerprints(list(cells["path"]))
+    cells["person"] = people_of(cells, find_repeats(prints))
     cells["part"] = pd.array([pd.NA] * len(cells), dtype="Int64")
     if division.split == "subject":
         cells["part"] = splits.parts(cells, folds, seed)
     cells["split"] = splits.split(cells, division.split, seed, division.fold)
 
-    paths = [Path(path) for path in cells["path"]]
     window = None
     cells["whole"] = True
     if crop == "cell":
-        boxes = np.array(list(each(_box, paths, "measuring cells")), dtype=np.int64)
-        window = fitting_window(boxes)
-        cells["whole"] = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) <= window
+        sides = prints.facts["side"].to_numpy(dtype=np.int64)
+        window = fitting_window(sides)
+        cells["whole"] = sides <= window
     settings = Preprocessing(crop=crop, size=size, window=window)
+    del prints  # its thumbnails are the memory's largest part
 
+    paths = [Path(path) for path in cells["path"]]
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(folder / "pixels.npy") as scratch:
         pictures = each(partial(_pixels, settings=settings), paths, "preparing cells")
@@ -256,11 +259,6 @@ def describe(store: Store) -> str:
     rows, _ = store.training_plan()
     lines.append(f"plan {info.division.plan}: {len(rows):,} pictures an epoch")
     return "\n".join(lines)
-
-
-def _box(path: Path) -> tuple[int, int, int, int]:
-    picture = read_picture(path)
-    return cell_box(picture) or (0, 0, *picture.size)
 
 
 def _pixels(path: Path, settings: Preprocessing) -> NDArray[np.uint8]:
