@@ -1,6 +1,7 @@
 """Loader and data set: every cell once an epoch, in an order that (seed, epoch) decides."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader
 from leukoscope.cells.dataset import LeukemiaDataset
 from leukoscope.cells.division import Division
 from leukoscope.cells.loader import (
+    Balance,
     TrainingLoader,
     ahead,
     network_input,
@@ -47,6 +49,31 @@ def test_an_epoch_can_be_entered_anywhere(store: Store) -> None:
     loader = TrainingLoader(store, 8, seed=1)
     for whole, part in zip(collected(loader, 2)[3:], collected(loader, 2, first=3), strict=True):
         assert torch.equal(whole, part)
+
+
+def test_classes_and_people_can_come_alike(store: Store) -> None:
+    """A person of one cell among people of six: drawn as often as they are."""
+    few = store.cells.copy()
+    kept = store.rows("train")
+    lonely = few["person"].iloc[kept[0]]
+    dropped = [row for row in kept if few["person"].iloc[row] == lonely][1:]
+    few.loc[few.index[dropped], "split"] = pd.NA
+    store = replace(store, cells=few)
+
+    def drawn(balance: Balance) -> pd.DataFrame:
+        loader = TrainingLoader(store, 8, 0, balance)
+        assert loader.share.sum() == pytest.approx(1)
+        cells = store.cells.iloc[loader.rows].reset_index(drop=True)
+        return cells.assign(share=loader.share)
+
+    for balance in ("class", "person"):
+        assert drawn(balance).groupby("label")["share"].sum().tolist() == pytest.approx([0.5, 0.5])
+    people = drawn("person").groupby(["label", "person"])["share"].sum()
+    for _, shares in people.groupby("label"):
+        assert shares.tolist() == pytest.approx([0.5 / len(shares)] * len(shares))
+    assert drawn("class").groupby("label")["share"].nunique().tolist() == [1, 1]
+    loader = TrainingLoader(store, 8, 0, "person")
+    assert sum(len(batch.labels) for batch in loader.epoch(0)) == len(store.rows("train"))
 
 
 def test_no_batch_holds_a_single_cell(store: Store) -> None:

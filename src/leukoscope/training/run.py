@@ -181,7 +181,7 @@ class Run:
     def load_model(self, which: Which = "best") -> torch.nn.Module:
         """Return the trained network, in evaluation mode, channels last, on the CPU."""
         model = models.create(self.config.model, **self.config.model_options)
-        model.load_state_dict(Checkpoint.load(self.checkpoint(which)).model)
+        model.load_state_dict(Checkpoint.load(self.checkpoint(which)).judged)
         return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
