@@ -3,7 +3,6 @@
 import threading
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -15,8 +14,6 @@ from leukoscope.cells.loader import (
     Balance,
     TrainingLoader,
     ahead,
-    network_input,
-    ordered_batches,
 )
 from leukoscope.cells.store import Store, prepare
 from leukoscope.errors import BadInputError
@@ -93,17 +90,6 @@ def test_the_labs_plan_is_followed(cells: pd.DataFrame, tmp_path) -> None:
         drawn = torch.cat([batch.turns for batch in loader.epoch(epoch)])
         assert sorted(drawn.tolist()) == sorted(turns.tolist())
     assert loader.cells == len(rows)
-
-
-def test_network_input_is_normalised_and_channels_last(store: Store) -> None:
-    rows = store.rows("validation")
-    (batch,) = ordered_batches(store, rows, 100)
-    mean, std = torch.tensor(store.info.mean), torch.tensor(store.info.std)
-    pictures = network_input(batch, mean, std)
-    expected = (store.pixels[rows] / 255 - store.info.mean) / store.info.std
-    assert pictures.is_contiguous(memory_format=torch.channels_last)
-    np.testing.assert_allclose(pictures.numpy(), expected.transpose(0, 3, 1, 2), atol=1e-4)
-    assert batch.labels.tolist() == store.labels[rows].tolist()
 
 
 def test_an_error_in_the_thread_is_raised_in_the_loop() -> None:

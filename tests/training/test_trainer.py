@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 
 from leukoscope import models
-from leukoscope.cells.loader import TrainingLoader, network_input
+from leukoscope.cells.loader import TrainingLoader
+from leukoscope.cells.standard import Standard
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.training import trainer
@@ -91,8 +92,7 @@ def test_first_epoch_is_plain_sgd(store: Store, new_run: NewRun) -> None:
     velocity = [torch.zeros_like(weight) for weight in model.parameters()]
     losses, correct, cells = [], 0, 0
     for batch in TrainingLoader(store, 12, seed=0).epoch(0):
-        mean, std = torch.tensor(store.info.mean), torch.tensor(store.info.std)
-        logits = model(network_input(batch, mean, std).double())
+        logits = model(Standard.of(store.info)(batch).double())
         loss = F.cross_entropy(logits, batch.labels)
         gradients = torch.autograd.grad(loss, list(model.parameters()))
         with torch.no_grad():
@@ -206,7 +206,7 @@ def test_mixup_mixes_pictures_and_losses(new_run: NewRun) -> None:
     torch.manual_seed(7)
     share = torch.distributions.Beta(0.4, 0.4).sample().item()
     other = torch.randperm(len(batch.labels))
-    pictures = network_input(batch, made.mean, made.std)
+    pictures = made.standard(batch)
     torch.testing.assert_close(seen[0], share * pictures + (1 - share) * pictures[other])
     targets = F.one_hot(batch.labels, 2).float()
     soft = share * targets + (1 - share) * targets[other]

@@ -6,7 +6,7 @@ have seen. Threads behave the same on Windows, macOS and Linux.
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leukoscope.cells.plans import TURNS, turned
+from leukoscope.cells.plans import TURNS
 from leukoscope.cells.store import Store
 
 T = TypeVar("T")
@@ -49,30 +49,6 @@ class Batch:
             self.turns,
             self.labels.to(device, non_blocking=True),
         )
-
-
-def network_input(
-    batch: Batch, mean: Tensor, std: Tensor, change: Callable[[Tensor], Tensor] | None = None
-) -> Tensor:
-    """Return (B, 3, H, W) float32, channels last, turned and normalised, on the batch's device.
-
-    Args:
-        batch: B cells of H × W pixels.
-        mean: (3,) float32 in [0, 1], of each channel.
-        std: likewise.
-        change: what is done to (B, 3, H, W) float32 in [0, 1] before it is normalised.
-    """
-    pictures = batch.pictures if batch.turns is None else turned(batch.pictures, batch.turns)
-    cells, height, width, _ = pictures.shape
-    if change:
-        changed = change(pictures.permute(0, 3, 1, 2).float().div_(255))
-        changed = (changed - mean[:, None, None]) / std[:, None, None]
-        return changed.contiguous(memory_format=torch.channels_last)
-    # By whole rows of pixels: a last dimension of 3 would leave vector instructions idle.
-    rows = pictures.view(cells, height, 3 * width).to(torch.float32)
-    rows.sub_((255 * mean).repeat(width)).div_((255 * std).repeat(width))
-    # (B, H, W, 3) seen as (B, 3, H, W) is torch's channels-last layout: nothing is copied.
-    return rows.view(cells, height, width, 3).permute(0, 3, 1, 2)
 
 
 class TrainingLoader:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leukoscope.cells.loader import Batch, network_input, ordered_batches
+from leukoscope.cells.loader import Batch, ordered_batches
 from leukoscope.cells.parallel import each
 from leukoscope.cells.people import people
 from leukoscope.cells.plans import TURNS
@@ -81,13 +81,12 @@ def _pixels(path: Path, settings: Preprocessing) -> NDArray[np.uint8]:
 def _logits(run: Run, which: Which, batches: Iterable[Batch]) -> NDArray[np.float64]:
     """Return each cell's log-odds of blast: the difference of the two classes' logits."""
     torch.set_num_threads(run.config.threads)
-    model, info = run.load_model(which), run.open_store().info
-    mean, std = torch.tensor(info.mean), torch.tensor(info.std)
+    model, standard = run.load_model(which), run.standard()
     turns = range(TURNS if run.config.recipe.turns_averaged else 1)
 
     def log_odds(batch: Batch) -> Tensor:
         codes = (torch.full((len(batch.pictures),), turn) for turn in turns)
-        looks = [model(network_input(replace(batch, turns=each), mean, std)) for each in codes]
+        looks = [model(standard(replace(batch, turns=each))) for each in codes]
         logits = torch.stack(looks).double().mean(0)
         return logits[:, 1] - logits[:, 0]
 

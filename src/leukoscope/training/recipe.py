@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leukoscope.cells.augment import Augmentation
 from leukoscope.cells.loader import Balance
+from leukoscope.cells.standard import Colour
 from leukoscope.errors import BadInputError, listing
 
 
@@ -40,6 +41,7 @@ class Recipe(BaseModel):
             and kept; 0 keeps the weights themselves.
         keep: the epoch that is kept: the ``best`` by validation accuracy, or the ``last``.
         turns_averaged: whether a prediction is the mean over the eight exact turns of a picture.
+        colour: the standard that pictures are brought to, see `leukoscope.cells.standard`.
         augmentation: how training pictures are changed.
     """
 
@@ -59,6 +61,7 @@ class Recipe(BaseModel):
     averaging: float = Field(default=0.0, ge=0, lt=1)
     keep: Literal["best", "last"] = "best"
     turns_averaged: bool = False
+    colour: Colour = "training"
     augmentation: Augmentation = Augmentation()
 
     def rate(self, epoch: float) -> float:

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from leukoscope import models
 from leukoscope.cells.division import Division
+from leukoscope.cells.standard import Standard
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.files import atomic, write_text
@@ -177,6 +178,10 @@ class Run:
                 "it was prepared anew since"
             )
         return store.divided(self.config.division) if self.config.division else store
+
+    def standard(self, device: torch.device | str = "cpu") -> Standard:
+        """Return what makes stored pixels what this run's network sees."""
+        return Standard.of(self.open_store().info, self.config.recipe.colour, device)
 
     def load_model(self, which: Which = "best") -> torch.nn.Module:
         """Return the trained network, in evaluation mode, channels last, on the CPU."""

@@ -22,7 +22,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from leukoscope import models
 from leukoscope.cells.augment import DRAWS
-from leukoscope.cells.loader import Batch, TrainingLoader, network_input, ordered_batches
+from leukoscope.cells.loader import Batch, TrainingLoader, ordered_batches
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError, LeukoscopeError
 from leukoscope.progress import Bar
@@ -100,8 +100,7 @@ class Trainer:
         self.judged = {"validation": self.store.rows("validation")}
         if run.config.watch_test:
             self.judged["test"] = _labelled_test(self.store)
-        self.mean = torch.tensor(self.store.info.mean, device=self.fabric.device)
-        self.std = torch.tensor(self.store.info.std, device=self.fabric.device)
+        self.standard = run.standard(self.fabric.device)
 
         torch.manual_seed(run.config.seed)
         model = models.create(run.config.model, **run.config.model_options)
@@ -188,7 +187,7 @@ class Trainer:
         if recipe.augmentation.active:
             draws = torch.rand(len(labels), DRAWS).to(labels.device)
             change = partial(recipe.augmentation, draws=draws)
-        pictures = network_input(batch, self.mean, self.std, change)
+        pictures = self.standard(batch, change)
         if not recipe.mixup:
             logits = self.model(pictures)
             return logits, F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
@@ -225,7 +224,7 @@ class Trainer:
         self.judging.eval()
         for batch in ordered_batches(self.store, rows, EVALUATION_BATCH):
             batch = batch.to(self.fabric.device)
-            logits = self.judging(network_input(batch, self.mean, self.std))
+            logits = self.judging(self.standard(batch))
             loss += F.cross_entropy(logits, batch.labels, reduction="sum")
             correct += (logits.argmax(1) == batch.labels).sum()
         return loss.item() / len(rows), correct.item() / len(rows)
