@@ -4,14 +4,11 @@ Nothing inside an epoch waits for the device: losses and counts stay there until
 """
 
 import math
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 import torch
@@ -34,6 +31,7 @@ from leukoscope.training.checkpoint import (
 )
 from leukoscope.training.optimizer import optimizer_of
 from leukoscope.training.run import Run
+from leukoscope.training.stopping import stop_signals
 
 SAVE_SECONDS = 300.0
 """A checkpoint is written at least this often, also inside an epoch."""
@@ -121,7 +119,7 @@ class Trainer:
         done = self.progress.epoch * self.loader.cells
         done += sum(self.loader.sizes()[: self.progress.batch])
         total = recipe.epochs * self.loader.cells
-        with Bar(run.config.model, total, "images", done) as bar, _stop_signals() as stop:
+        with Bar(run.config.model, total, "images", done) as bar, stop_signals() as stop:
             while self.progress.epoch < recipe.epochs:
                 self._epoch(bar, stop)
                 row = self.progress.history[-1]
@@ -290,26 +288,3 @@ def _line(name: str, row: dict[str, float], epochs: int) -> str:
         f"accuracy {row['validation_accuracy']:.4f}  "
         f"{row['images_per_second']:.0f} images/s"
     )
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """Yield an event that SIGINT or SIGTERM sets; a second signal acts as it always does."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop  # only the main thread may handle signals
-        return
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in signals}
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, before[signal.Signals(number)])
-
-    for number in signals:
-        signal.signal(number, ask)
-    try:
-        yield stop
-    finally:
-        for number in signals:
-            signal.signal(number, before[number])
