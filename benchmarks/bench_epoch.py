@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 
 from common import phantom_cells, tell
-from leukoscope.cells.loader import network_input
 from leukoscope.cells.sources import read_sources
 from leukoscope.cells.store import prepare
 from leukoscope.progress import Bar
@@ -39,10 +38,7 @@ class Epochs(Trainer):
 
     def bare_seconds(self) -> float:
         """Step as often, on batches of the same sizes that are in memory already."""
-        batches = [
-            (network_input(batch, self.mean, self.std), batch.labels)
-            for batch in self.loader.epoch(0)
-        ]
+        batches = [(self.standard(batch), batch.labels) for batch in self.loader.epoch(0)]
         self.model.train()
         started = time.perf_counter()
         for pictures, labels in batches:

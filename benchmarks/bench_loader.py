@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from common import phantom_cells, tell
-from leukoscope.cells.loader import TrainingLoader, network_input
+from leukoscope.cells.loader import TrainingLoader
 from leukoscope.cells.sources import read_sources
+from leukoscope.cells.standard import Standard
 from leukoscope.cells.store import prepare
 
 BATCH = 16
@@ -20,12 +21,12 @@ def main() -> None:
     with phantom_cells(1_000) as folder:
         store = prepare(read_sources([folder / "cells"]).cells, folder / "store", size=224)
         loader = TrainingLoader(store, BATCH, seed=0)
-        mean, std = torch.tensor(store.info.mean), torch.tensor(store.info.std)
+        standard = Standard.of(store.info)
         rates, per_core = [], []
         for epoch in range(6):
             wall, cpu = time.perf_counter(), time.process_time()
             for batch in loader.epoch(epoch):
-                network_input(batch, mean, std)
+                standard(batch)
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             if epoch:  # the first fills the page cache
                 rates.append(loader.cells / wall)

@@ -305,7 +305,8 @@ def study(
     name: Annotated[
         str,
         typer.Argument(
-            help="leakage, batch-size, learning-rate, validation-gap, depth or gradient-flow."
+            help="leakage, batch-size, learning-rate, validation-gap, depth, gradient-flow or "
+            "recipe."
         ),
     ],
     store: Annotated[Path, typer.Argument(help="The store.")],
@@ -320,6 +321,9 @@ def study(
             show_default="the study's own",
         ),
     ] = "",
+    candidates: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="For recipe: the recipes, as YAML.")
+    ] = None,
     seeds: Annotated[str, typer.Option(help="Several let their spread decide.")] = "0",
     quick: Annotated[
         bool, typer.Option("--quick", help="A small form, to see in minutes that it works.")
@@ -338,6 +342,7 @@ def study(
     Finished runs are kept, unfinished ones go on: start it again after an interruption.
     """
     from leukoscope.reporting.studies import write_study
+    from leukoscope.studies.candidates import Candidates
     from leukoscope.studies.table import study as named
 
     chosen = named(name)
@@ -348,6 +353,7 @@ def study(
         values=_numbers(values, float, "--values"),
         seeds=_numbers(seeds, int, "--seeds"),
         quick=quick,
+        candidates=Candidates.read(candidates) if candidates else None,
         recipe=recipe,
         overrides=override,
         device=device,

@@ -1,8 +1,8 @@
 """Loader and data set: every cell once an epoch, in an order that (seed, epoch) decides."""
 
 import threading
+from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -11,10 +11,9 @@ from torch.utils.data import DataLoader
 from leukoscope.cells.dataset import LeukemiaDataset
 from leukoscope.cells.division import Division
 from leukoscope.cells.loader import (
+    Balance,
     TrainingLoader,
     ahead,
-    network_input,
-    ordered_batches,
 )
 from leukoscope.cells.store import Store, prepare
 from leukoscope.errors import BadInputError
@@ -49,6 +48,31 @@ def test_an_epoch_can_be_entered_anywhere(store: Store) -> None:
         assert torch.equal(whole, part)
 
 
+def test_classes_and_people_can_come_alike(store: Store) -> None:
+    """A person of one cell among people of six: drawn as often as they are."""
+    few = store.cells.copy()
+    kept = store.rows("train")
+    lonely = few["person"].iloc[kept[0]]
+    dropped = [row for row in kept if few["person"].iloc[row] == lonely][1:]
+    few.loc[few.index[dropped], "split"] = pd.NA
+    store = replace(store, cells=few)
+
+    def drawn(balance: Balance) -> pd.DataFrame:
+        loader = TrainingLoader(store, 8, 0, balance)
+        assert loader.share.sum() == pytest.approx(1)
+        cells = store.cells.iloc[loader.rows].reset_index(drop=True)
+        return cells.assign(share=loader.share)
+
+    for balance in ("class", "person"):
+        assert drawn(balance).groupby("label")["share"].sum().tolist() == pytest.approx([0.5, 0.5])
+    people = drawn("person").groupby(["label", "person"])["share"].sum()
+    for _, shares in people.groupby("label"):
+        assert shares.tolist() == pytest.approx([0.5 / len(shares)] * len(shares))
+    assert drawn("class").groupby("label")["share"].nunique().tolist() == [1, 1]
+    loader = TrainingLoader(store, 8, 0, "person")
+    assert sum(len(batch.labels) for batch in loader.epoch(0)) == len(store.rows("train"))
+
+
 def test_no_batch_holds_a_single_cell(store: Store) -> None:
     cells = len(store.rows("train"))
     for size in range(2, cells):
@@ -66,17 +90,6 @@ def test_the_labs_plan_is_followed(cells: pd.DataFrame, tmp_path) -> None:
         drawn = torch.cat([batch.turns for batch in loader.epoch(epoch)])
         assert sorted(drawn.tolist()) == sorted(turns.tolist())
     assert loader.cells == len(rows)
-
-
-def test_network_input_is_normalised_and_channels_last(store: Store) -> None:
-    rows = store.rows("validation")
-    (batch,) = ordered_batches(store, rows, 100)
-    mean, std = torch.tensor(store.info.mean), torch.tensor(store.info.std)
-    pictures = network_input(batch, mean, std)
-    expected = (store.pixels[rows] / 255 - store.info.mean) / store.info.std
-    assert pictures.is_contiguous(memory_format=torch.channels_last)
-    np.testing.assert_allclose(pictures.numpy(), expected.transpose(0, 3, 1, 2), atol=1e-4)
-    assert batch.labels.tolist() == store.labels[rows].tolist()
 
 
 def test_an_error_in_the_thread_is_raised_in_the_loop() -> None:

@@ -1,10 +1,12 @@
 """Evaluation: numbers that a person can check, what validation settles, and files others read."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 
 from leukoscope.cells.store import Store
@@ -12,6 +14,7 @@ from leukoscope.errors import BadInputError
 from leukoscope.evaluation import reads
 from leukoscope.evaluation.describe import describe
 from leukoscope.evaluation.evaluate import evaluate, evaluate_others, settle, write_submission
+from leukoscope.evaluation.predictions import predict
 from leukoscope.evaluation.result import (
     Evaluation,
     metrics_file,
@@ -70,6 +73,29 @@ def test_figures_say_what_the_predictions_say(run: Run, tested: Evaluation) -> N
     people = predictions.groupby("label")["person"].nunique()
     assert (tested.normal_subjects, tested.blast_subjects) == (people[0], people[1])
     assert Evaluation.read(run, "test") == tested
+
+
+def test_a_prediction_can_be_the_mean_over_the_turns(run: Run) -> None:
+    averaged = replace(
+        run,
+        config=run.config.model_copy(
+            update={"recipe": run.config.recipe.model_copy(update={"turns_averaged": True})}
+        ),
+    )
+    store, rows = run.open_store(), run.open_store().rows("test")
+    pixels = torch.tensor(store.pixels[rows])
+    model = run.load_model()
+    mean, std = torch.tensor(store.info.mean), torch.tensor(store.info.std)
+    looks = []
+    for picture in (pixels, pixels.flip(2)):
+        for quarter in range(4):
+            turned = torch.rot90(picture, quarter, (1, 2))
+            with torch.inference_mode():
+                logits = model(((turned / 255 - mean) / std).permute(0, 3, 1, 2))
+            looks.append(logits[:, 1] - logits[:, 0])
+    expected = torch.stack(looks).mean(0).numpy()
+    found = predict(averaged, "test")["logit"].to_numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_validation_figures_are_those_of_the_epoch_that_was_kept(run: Run) -> None:

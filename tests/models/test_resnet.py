@@ -169,3 +169,22 @@ def test_gmacs_are_counted_at_the_smallest_size() -> None:
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(BadInputError, match="resnet152"):
         models.create("resnet20")
+
+
+def test_the_small_stem_keeps_four_times_the_side() -> None:
+    picture = torch.zeros(1, 3, 64, 64)
+    for stem, side in (("paper", 2), ("small", 8)):
+        model = models.create("resnet18", stem=stem).eval()
+        early = model.conv2_x(model.pool1(model.conv1(picture)))
+        assert model.conv5_x(model.conv4_x(model.conv3_x(early))).shape[-1] == side
+
+
+def test_dropout_hides_features_in_training_alone() -> None:
+    model = models.create("resnet18", dropout=0.5)
+    picture = torch.rand(8, 3, 32, 32)
+    torch.manual_seed(0)
+    one, two = model(picture), model(picture)
+    assert not torch.equal(one, two)
+    model.eval()
+    assert torch.equal(model(picture), model(picture))
+    assert str(model) == str(models.create("resnet18"))

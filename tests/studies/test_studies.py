@@ -17,6 +17,7 @@ from leukoscope.models.resnet import ResNetBasicBlock
 from leukoscope.reporting.studies import write_study
 from leukoscope.reporting.study_figures import FIGURES
 from leukoscope.studies import gradient_flow, learning_rate, runs
+from leukoscope.studies.candidates import Candidate, Candidates
 from leukoscope.studies.finding import Finding
 from leukoscope.studies.study import Setup
 from leukoscope.studies.table import STUDIES, study
@@ -60,14 +61,23 @@ def setup_of(name: str, store: Store, folder: Path, epochs: int = 4, **settings:
             "quick": True,
             "threads": 1,
             "device": "cpu",
+            **({"candidates": two_candidates()} if name == "recipe" else {}),
             **settings,
         },
     )
 
 
+def two_candidates() -> Candidates:
+    one, two = (
+        Candidate.model_validate({"recipe": "lab", "model": SHALLOW, "set": {"momentum": momentum}})
+        for momentum in (0.0, 0.9)
+    )
+    return Candidates(folds=(0, 1), shifted=False, candidates={"one": one, "two": two})
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_judges_draws_and_trains_only_once(name: str, store: Store, tmp_path: Path) -> None:
-    epochs = {"depth": 2, "gradient-flow": 1}.get(name, 4)
+    epochs = {"depth": 2, "gradient-flow": 1, "recipe": 1}.get(name, 4)
     setup = setup_of(name, store, tmp_path, epochs)
     finding = STUDIES[name].conduct(setup)
     printed = write_study(finding, tmp_path)

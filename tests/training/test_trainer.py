@@ -14,11 +14,14 @@ import torch
 import torch.nn.functional as F
 
 from leukoscope import models
-from leukoscope.cells.loader import TrainingLoader, network_input
+from leukoscope.cells.loader import TrainingLoader
+from leukoscope.cells.standard import Standard
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.training import trainer
 from leukoscope.training.checkpoint import Checkpoint
+from leukoscope.training.optimizer import optimizer_of
+from leukoscope.training.recipe import recipe
 from leukoscope.training.run import Run, RunConfig
 from leukoscope.training.trainer import Diverged, Interrupted, train
 
@@ -89,8 +92,7 @@ def test_first_epoch_is_plain_sgd(store: Store, new_run: NewRun) -> None:
     velocity = [torch.zeros_like(weight) for weight in model.parameters()]
     losses, correct, cells = [], 0, 0
     for batch in TrainingLoader(store, 12, seed=0).epoch(0):
-        mean, std = torch.tensor(store.info.mean), torch.tensor(store.info.std)
-        logits = model(network_input(batch, mean, std).double())
+        logits = model(Standard.of(store.info)(batch).double())
         loss = F.cross_entropy(logits, batch.labels)
         gradients = torch.autograd.grad(loss, list(model.parameters()))
         with torch.no_grad():
@@ -108,6 +110,107 @@ def test_first_epoch_is_plain_sgd(store: Store, new_run: NewRun) -> None:
     assert row["train_accuracy"] == pytest.approx(correct / cells)
     for key, weight in model.named_parameters():
         torch.testing.assert_close(weights(run)[key], weight.detach(), rtol=1e-4, atol=1e-5)
+
+
+EVERYTHING = [
+    *SETTINGS,
+    "optimizer=adamw",
+    "learning_rate=0.002",
+    "weight_decay=0.05",
+    "schedule=cosine",
+    "warmup=1",
+    "label_smoothing=0.1",
+    "mixup=0.4",
+    "balance=person",
+    "averaging=0.9",
+    "keep=last",
+    "augmentation.rotation=true",
+    "augmentation.scale=0.1",
+    "augmentation.stain=0.1",
+]
+"""Every part of a recipe that the lab's has not."""
+
+
+def test_a_run_with_everything_resumes_bit_for_bit(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight = new_run("straight", EVERYTHING)
+    train(straight)
+    broken = new_run("broken", EVERYTHING)
+    batches = len(TrainingLoader(broken.open_store(), 8, 0))
+    with monkeypatch.context() as patch:
+        stop_after(patch, batches + 2)
+        with pytest.raises(Interrupted):
+            train(broken)
+    train(broken, broken.checkpoint("last"))
+    assert_same(straight, broken)
+    ours, theirs = (Checkpoint.load(run.checkpoint("best")) for run in (straight, broken))
+    assert all(torch.equal(ours.judged[name], theirs.judged[name]) for name in ours.judged)
+    assert ours.progress.epoch == 3  # the last is kept
+    assert straight.history["learning_rate"].iloc[-1] == pytest.approx(0)
+
+
+def test_the_average_of_the_weights_is_what_is_judged(new_run: NewRun, store: Store) -> None:
+    run = new_run("averaged", [*SETTINGS, "epochs=1", "averaging=0.75", "batch_size=12"])
+    seen = []
+
+    def look(_: int, model: torch.nn.Module) -> None:
+        seen.append(model.state_dict()["fc.weight"].clone())
+
+    train(run, after_epoch=look)
+    checkpoint = Checkpoint.load(run.checkpoint("last"))
+    assert torch.equal(seen[0], checkpoint.judged["fc.weight"])
+    assert not torch.equal(seen[0], checkpoint.model["fc.weight"])
+    assert torch.equal(run.load_model("last").state_dict()["fc.weight"], seen[0])
+
+    # The same average, from the weights after each step; the first starts it.
+    plain = new_run("plain", [*SETTINGS, "epochs=1", "batch_size=12"])
+    steps: list[torch.Tensor] = []
+    original = trainer.Bar.advance
+
+    watched = trainer.Trainer(plain, None)
+
+    def note(bar: trainer.Bar, by: int = 1) -> None:
+        original(bar, by)
+        steps.append(watched.model.module.fc.weight.detach().clone())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer.Bar, "advance", note)
+        watched.fit()
+    average = steps[0]
+    for step in steps[1:]:
+        average = 0.75 * average + 0.25 * step
+    torch.testing.assert_close(seen[0], average, rtol=1e-4, atol=1e-5)
+
+
+def test_norms_and_biases_do_not_decay() -> None:
+    model = models.create("resnet18")
+    optimizer = optimizer_of(model, recipe("lab", ["weight_decay=0.1", "learning_rate=1"]))
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    for weight in model.parameters():
+        weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    for name, weight in model.named_parameters():
+        left = 1.0 if weight.ndim == 1 else 0.9
+        torch.testing.assert_close(weight.detach(), left * before[name])
+
+
+def test_mixup_mixes_pictures_and_losses(new_run: NewRun) -> None:
+    run = new_run("mixed", [*SETTINGS, "mixup=0.4"])
+    made = trainer.Trainer(run, None)
+    batch = next(iter(made.loader.epoch(0)))
+    seen: list[torch.Tensor] = []
+    made.model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    torch.manual_seed(7)
+    logits, loss = made._forward(batch)
+    torch.manual_seed(7)
+    share = torch.distributions.Beta(0.4, 0.4).sample().item()
+    other = torch.randperm(len(batch.labels))
+    pictures = made.standard(batch)
+    torch.testing.assert_close(seen[0], share * pictures + (1 - share) * pictures[other])
+    targets = F.one_hot(batch.labels, 2).float()
+    soft = share * targets + (1 - share) * targets[other]
+    torch.testing.assert_close(loss, F.cross_entropy(logits, soft))
 
 
 def test_history_has_a_row_an_epoch(whole: Run) -> None:

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from leukoscope.cells.loader import gather, network_input
+from leukoscope.cells.loader import gather
 from leukoscope.cells.plans import TURNS
 from leukoscope.cells.splits import SPLITS
+from leukoscope.cells.standard import Standard
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 
@@ -33,8 +34,7 @@ class LeukemiaDataset(Dataset[tuple[Tensor, int]]):
         self.store = Store.open(Path(root))
         self.mode = mode
         self.rows, self.turns = self._plan(mode)
-        self.mean = torch.tensor(self.store.info.mean)
-        self.std = torch.tensor(self.store.info.std)
+        self.standard = Standard.of(self.store.info)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -46,7 +46,7 @@ class LeukemiaDataset(Dataset[tuple[Tensor, int]]):
         if turns is None and self.mode == "train":
             turns = torch.randint(TURNS, (1,)).numpy()
         batch = gather(self.store, self.rows[place : place + 1], turns)
-        return network_input(batch, self.mean, self.std)[0], int(batch.labels)
+        return self.standard(batch)[0], int(batch.labels)
 
     def get_data(self, mode: str) -> tuple[list[str], list[int]]:
         """Return the picture paths and the labels (-1 unknown) of `mode`, one entry an item."""

@@ -9,17 +9,20 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leukoscope.cells.plans import TURNS, turned
+from leukoscope.cells.plans import TURNS
 from leukoscope.cells.store import Store
 
 T = TypeVar("T")
+
+Balance = Literal["none", "class", "person"]
 
 AHEAD = 2
 """Batches gathered ahead: one to hand over, one in the making."""
@@ -48,32 +51,24 @@ class Batch:
         )
 
 
-def network_input(batch: Batch, mean: Tensor, std: Tensor) -> Tensor:
-    """Return (B, 3, H, W) float32, channels last, turned and normalised, on the batch's device.
-
-    Args:
-        batch: B cells of H × W pixels.
-        mean: (3,) float32 in [0, 1], of each channel.
-        std: likewise.
-    """
-    pictures = batch.pictures if batch.turns is None else turned(batch.pictures, batch.turns)
-    cells, height, width, _ = pictures.shape
-    # By whole rows of pixels: a last dimension of 3 would leave vector instructions idle.
-    rows = pictures.view(cells, height, 3 * width).to(torch.float32)
-    rows.sub_((255 * mean).repeat(width)).div_((255 * std).repeat(width))
-    # (B, H, W, 3) seen as (B, 3, H, W) is torch's channels-last layout: nothing is copied.
-    return rows.view(cells, height, width, 3).permute(0, 3, 1, 2)
-
-
 class TrainingLoader:
     """The training cells of a store in shuffled batches; the last one may be smaller.
 
     A last batch of a single cell is joined to the one before it: batch norm has no variance of one.
+
+    Args:
+        store: whose training plan is followed.
+        batch_size: cells a batch.
+        seed: of order and turns.
+        balance: ``none``: each cell of the plan once an epoch; otherwise as many are drawn with
+            replacement, so that both classes come alike, and with ``person`` in each class all its
+            people alike.
     """
 
-    def __init__(self, store: Store, batch_size: int, seed: int) -> None:
+    def __init__(self, store: Store, batch_size: int, seed: int, balance: Balance = "none") -> None:
         self.store, self.batch_size, self.seed = store, batch_size, seed
         self.rows, self.turns = store.training_plan()
+        self.share = None if balance == "none" else _shares(store, self.rows, balance)
         self.cells = len(self.rows)
         starts = list(range(0, self.cells, batch_size))
         if self.cells % batch_size == 1 and len(starts) > 1:
@@ -91,12 +86,25 @@ class TrainingLoader:
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of `epoch` from batch `first` on."""
         random = np.random.default_rng([self.seed, epoch])
-        order = random.permutation(self.cells)
+        if self.share is None:
+            order = random.permutation(self.cells)
+        else:
+            order = random.choice(self.cells, self.cells, p=self.share)
         turns = self.turns
         if turns is None:
             turns = random.integers(0, TURNS, self.cells)
         batches = np.split(order, self.starts[1:])[first:]
         return ahead(gather(self.store, self.rows[places], turns[places]) for places in batches)
+
+
+def _shares(store: Store, rows: NDArray[np.int64], balance: Balance) -> NDArray[np.float64]:
+    """Return how likely each of `rows` is drawn."""
+    cells = store.cells.iloc[rows].reset_index(drop=True)
+    share = pd.Series(1.0, cells.index)
+    if balance == "person":
+        share /= cells.groupby(["label", "person"], dropna=False)["label"].transform("size")
+    share /= share.groupby(cells["label"]).transform("sum")
+    return np.asarray(share / share.sum(), np.float64)
 
 
 def ordered_batches(store: Store, rows: NDArray[np.int64], batch_size: int) -> Iterator[Batch]:

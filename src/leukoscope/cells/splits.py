@@ -5,6 +5,8 @@
   sides, and a network that recognises the subject's stain looks better than it is.
 - ``official``: the C-NMC 2019 division: folds 0 and 1 train, fold 2 validates, the preliminary
   test is the test.
+- ``shifted``: the people of fold 0 train and, a part of them, validate; everyone else tests. Normal
+  cells of fold 0 are smaller than those of other folds, so size and stain mislead here.
 
 The subject split is made of `parts`, groups of whole people: one part tests, the next validates,
 the others train. Which part tests is the `fold`, so that every person can be tested once.
@@ -17,7 +19,7 @@ from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from leukoscope.errors import BadInputError
 
-Policy = Literal["subject", "lab", "official"]
+Policy = Literal["subject", "lab", "official", "shifted"]
 
 SPLITS = ("train", "validation", "test")
 
@@ -34,9 +36,10 @@ def split(cells: pd.DataFrame, policy: Policy, seed: int = 0, fold: int = 0) -> 
     """Return each row's split, ``train``, ``validation``, ``test`` or NA (stands aside).
 
     Args:
-        cells: a manifest; for ``subject`` with a column `part`, from `parts`.
+        cells: a manifest; for ``subject`` with a column `part`, from `parts`, for ``shifted`` with
+            a column `person`.
         policy: see the module.
-        seed: of the draw; only ``lab`` draws.
+        seed: of the draw, of ``lab`` and ``shifted``.
         fold: for ``subject``, the part that tests.
 
     Raises:
@@ -44,8 +47,10 @@ def split(cells: pd.DataFrame, policy: Policy, seed: int = 0, fold: int = 0) -> 
     """
     if policy == "subject":
         drawn = _by_part(cells["part"], fold)
+    elif policy == "lab":
+        drawn = _by_image(cells, seed)
     else:
-        drawn = _by_image(cells, seed) if policy == "lab" else _official(cells)
+        drawn = _official(cells) if policy == "official" else _shifted(cells, seed)
     result = drawn.astype("string").reindex(cells.index).rename("split")
     _check(cells, result)
     return result
@@ -141,6 +146,21 @@ def _official(cells: pd.DataFrame) -> pd.Series:
             f"this manifest lacks {', '.join(missing)}"
         )
     return cells["fold"].map(OFFICIAL).dropna()
+
+
+def _shifted(cells: pd.DataFrame, seed: int) -> pd.Series:
+    home = cells["fold"].eq("fold_0").fillna(False)
+    others = cells["fold"].isin(["fold_1", "fold_2"])
+    if not home.any() or not others.any():
+        raise BadInputError("--split shifted needs cells of fold_0 and of the other training folds")
+    # A person with cells on both sides is at home in fold 0.
+    at_home = cells["person"].isin(cells.loc[home, "person"].dropna()) & (home | others)
+    part = parts(cells[at_home], PARTS, seed)
+    sides = {0: "validation"} | dict.fromkeys(range(1, PARTS), "train")
+    chosen = part.map(sides, na_action="ignore")
+    tested = cells["label"].notna() & others & ~at_home
+    sides_of_all: pd.Series = pd.concat([chosen, pd.Series("test", cells.index[tested])])
+    return sides_of_all
 
 
 def _check(cells: pd.DataFrame, sides: pd.Series) -> None:

@@ -7,6 +7,7 @@ probability after the temperature, and what each of `leukoscope.evaluation.basel
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,10 +15,12 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from leukoscope.cells.loader import Batch, network_input, ordered_batches
+from leukoscope.cells.loader import Batch, ordered_batches
 from leukoscope.cells.parallel import each
 from leukoscope.cells.people import people
+from leukoscope.cells.plans import TURNS
 from leukoscope.cells.preprocess import Preprocessing, preprocess, read_picture
 from leukoscope.cells.splits import SPLITS
 from leukoscope.errors import BadInputError
@@ -78,10 +81,16 @@ def _pixels(path: Path, settings: Preprocessing) -> NDArray[np.uint8]:
 def _logits(run: Run, which: Which, batches: Iterable[Batch]) -> NDArray[np.float64]:
     """Return each cell's log-odds of blast: the difference of the two classes' logits."""
     torch.set_num_threads(run.config.threads)
-    model, info = run.load_model(which), run.open_store().info
-    mean, std = torch.tensor(info.mean), torch.tensor(info.std)
-    logits = torch.cat([model(network_input(batch, mean, std)) for batch in batches]).double()
-    return (logits[:, 1] - logits[:, 0]).numpy()
+    model, standard = run.load_model(which), run.standard()
+    turns = range(TURNS if run.config.recipe.turns_averaged else 1)
+
+    def log_odds(batch: Batch) -> Tensor:
+        codes = (torch.full((len(batch.pictures),), turn) for turn in turns)
+        looks = [model(standard(replace(batch, turns=each))) for each in codes]
+        logits = torch.stack(looks).double().mean(0)
+        return logits[:, 1] - logits[:, 0]
+
+    return torch.cat([log_odds(batch) for batch in batches]).numpy()
 
 
 def _table(cells: pd.DataFrame, logit: NDArray[np.float64]) -> pd.DataFrame:

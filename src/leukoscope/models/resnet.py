@@ -8,10 +8,12 @@ notation for the blocks (``conv_block1``, ``shortcut``, ``res_out``).
 from collections.abc import Callable
 from typing import Literal
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 StrideIn = Literal["1x1", "3x3"]
 Norm = Literal["batch", "group"]
+Stem = Literal["paper", "small"]
 MakeNorm = Callable[[int], nn.Module]
 
 NORMS: dict[str, MakeNorm] = {
@@ -146,6 +148,9 @@ class ResNet(nn.Module):
             identity (Goyal et al. 2017, arXiv:1706.02677).
         residual: False builds the plain network of the same depth, without any shortcut.
         norm: ``"batch"`` or ``"group"``.
+        stem: ``"paper"``: a 7×7 convolution that halves, then a pool that halves; ``"small"``, for
+            small pictures: a 3×3 convolution that does not, and no pool.
+        dropout: share of the features that the classifier does not see, in training.
     """
 
     def __init__(
@@ -158,11 +163,15 @@ class ResNet(nn.Module):
         zero_init_residual: bool = False,
         residual: bool = True,
         norm: Norm = "batch",
+        stem: Stem = "paper",
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         make_norm = NORMS[norm]
-        self.conv1 = nn.Sequential(*conv_norm(make_norm, 3, 64, 7, 2), nn.ReLU(inplace=True))
-        self.pool1 = nn.MaxPool2d(3, stride=2, padding=1)
+        kernel, stride = (7, 2) if stem == "paper" else (3, 1)
+        first = conv_norm(make_norm, 3, 64, kernel, stride)
+        self.conv1 = nn.Sequential(*first, nn.ReLU(inplace=True))
+        self.pool1 = nn.MaxPool2d(3, stride=2, padding=1) if stem == "paper" else nn.Identity()
 
         inputs = 64
 
@@ -180,6 +189,7 @@ class ResNet(nn.Module):
         self.conv4_x = stage(256, blocks[2], stride=2)
         self.conv5_x = stage(512, blocks[3], stride=2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.dropout = dropout
         self.fc = nn.Linear(inputs, num_classes)
         self.initialise(zero_init_residual)
 
@@ -199,4 +209,4 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits, (N, classes)."""
-        return self.fc(self.features(x))  # type: ignore[no-any-return]
+        return self.fc(F.dropout(self.features(x), self.dropout, self.training))  # type: ignore[no-any-return]

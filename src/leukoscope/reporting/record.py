@@ -27,6 +27,8 @@ POLICIES = {
     "with seed {seed}",
     "official": "by the official parts of C-NMC 2019: folds 0 and 1 train, fold 2 validates, the "
     "preliminary test tests",
+    "shifted": "the people of fold 0 train and, a fifth of them, validate, with seed {seed}; all "
+    "others test",
 }
 """How each split is drawn."""
 

@@ -193,6 +193,39 @@ def validation_gap(finding: Finding) -> Figure:
     return figure
 
 
+def recipe(finding: Finding) -> Figure:
+    """Draw each candidate's AUROC on new people, and its mean accuracy over people of a class."""
+    table = finding.table
+    places = np.arange(len(table))[::-1]
+    trained = table["runs"] > 0
+    panels = {"auroc": "AUROC, all folds", "shifted_auroc": "AUROC, shifted"}
+    panels = {name: title for name, title in panels.items() if name in table}
+    with mpl.rc_context(STYLE):
+        height = 1.6 + 0.3 * len(table)
+        figure = Figure(figsize=(2.4 + 2.5 * (len(panels) + 1), height), layout="constrained")
+        *areas, people = figure.subplots(1, len(panels) + 1, sharey=True)
+        for axes, (name, title) in zip(areas, panels.items(), strict=True):
+            axes.axvline(0.5, color=RULE, linewidth=3, zorder=0)
+            axes.hlines(places, table[f"{name}_low"], table[f"{name}_high"], color=MUTED)
+            for known, fill in ((trained, INK), (~trained, "white")):
+                look = {"color": INK, "markerfacecolor": fill}
+                axes.plot(table.loc[known, name], places[known], "o", **look)
+            axes.set_title(title)
+            axes.set_xlabel("95 % over people")
+        for label, (name, marker) in {
+            "normal cells": ("normal_people", "o"),
+            "blasts": ("blast_people", "s"),
+        }.items():
+            colour = MODEL_COLOURS[0 if name == "normal_people" else 1]
+            people.plot(table[name], places, marker, color=colour, label=f"people with {label}")
+        people.set_title("Mean accuracy over people")
+        people.set_xlim(-0.02, 1.02)
+        areas[0].set_yticks(places, table["candidate"])
+        areas[0].tick_params(axis="y", length=0)
+        _legend(figure, people)
+    return figure
+
+
 FIGURES: dict[str, Callable[[Finding], Figure]] = {
     "leakage": leakage,
     "batch-size": batch_size,
@@ -200,6 +233,7 @@ FIGURES: dict[str, Callable[[Finding], Figure]] = {
     "validation-gap": validation_gap,
     "depth": depth,
     "gradient-flow": gradient_flow,
+    "recipe": recipe,
 }
 """By study: one row each."""
 

@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leukoscope.cells.loader import ahead, gather, network_input
+from leukoscope.cells.loader import ahead, gather
 from leukoscope.training.run import Run
 
 BATCH = 64
@@ -27,8 +27,7 @@ class Sample:
         self.store = run.open_store()
         self.rows = np.random.default_rng(0).permutation(self.store.rows(split))[:most]
         self.device = Fabric(accelerator=run.config.device, devices=1).device
-        self.mean = torch.tensor(self.store.info.mean, device=self.device)
-        self.std = torch.tensor(self.store.info.std, device=self.device)
+        self.standard = run.standard(self.device)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -38,7 +37,7 @@ class Sample:
         places = np.array_split(self.rows, math.ceil(len(self) / BATCH))
         for batch in ahead(gather(self.store, rows) for rows in places):
             moved = batch.to(self.device)
-            yield network_input(moved, self.mean, self.std), moved.labels
+            yield self.standard(moved), moved.labels
 
     @property
     def subjects(self) -> NDArray[np.str_]:

@@ -10,6 +10,7 @@ import pandas as pd
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.files import atomic
+from leukoscope.studies.candidates import Candidates
 from leukoscope.studies.finding import BEARING, OPENING, Finding, Part, Verdict, combined
 from leukoscope.studies.runs import complete, open_or_create
 from leukoscope.training.run import Run, RunConfig
@@ -42,6 +43,7 @@ class Setup:
         folder: of the study; its runs lie in ``runs/``.
         machine: device, precision and threads of each run.
         quick: measure on coarser grids as well.
+        candidates: what the study of recipes holds against each other.
     """
 
     store: Path
@@ -54,6 +56,7 @@ class Setup:
     seeds: tuple[int, ...] = (0,)
     machine: Mapping[str, Any] = field(default_factory=dict)
     quick: bool = False
+    candidates: Candidates | None = None
 
     def config(
         self,
@@ -155,6 +158,7 @@ class Study:
         overrides: Sequence[str] = (),
         seeds: Sequence[int] = (0,),
         quick: bool = False,
+        candidates: Candidates | None = None,
         **machine: Any,
     ) -> Setup:
         """Return the set-up of one conduct; what is not given is the study's own.
@@ -171,6 +175,8 @@ class Study:
             raise BadInputError(
                 f"study {self.name} takes {self.networks} of --models, not {len(models)}"
             )
+        if candidates and self.name != "recipe":
+            raise BadInputError(f"study {self.name} has no candidates: leave --candidates out")
         if not seeds or len(set(seeds)) < len(seeds):
             raise BadInputError("--seeds: one or more, all different")
         return Setup(
@@ -184,6 +190,7 @@ class Study:
             seeds=tuple(seeds),
             machine=machine,
             quick=quick,
+            candidates=candidates,
         )
 
     def finding(

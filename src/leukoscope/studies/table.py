@@ -7,6 +7,7 @@ from leukoscope.studies import (
     gradient_flow,
     leakage,
     learning_rate,
+    recipes,
     validation_gap,
 )
 from leukoscope.studies.study import Study
@@ -20,6 +21,7 @@ STUDIES: dict[str, Study] = {
         validation_gap.STUDY,
         depth.STUDY,
         gradient_flow.STUDY,
+        recipes.STUDY,
     )
 }
 

@@ -37,12 +37,28 @@ class Progress:
 
 @dataclass
 class Checkpoint:
-    """`Progress` with the weights, the optimizer and the random state that belong to it."""
+    """`Progress` with the weights, the optimizer and the random state that belong to it.
+
+    `average` is the moving average of the weights, where the recipe asks for one.
+    """
 
     progress: Progress
     model: dict[str, Tensor]
     optimizer: dict[str, Any]
     random: dict[str, Tensor]
+    average: dict[str, Tensor] | None = None
+
+    @property
+    def judged(self) -> dict[str, Tensor]:
+        """The weights that were judged: the average where there is one."""
+        if self.average is None:
+            return self.model
+        inside = "module."
+        return {
+            name.removeprefix(inside): weight
+            for name, weight in self.average.items()
+            if name.startswith(inside)
+        }
 
     def save(self, path: Path) -> None:
         """Write to `path`, whole or not at all."""

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from leukoscope import models
 from leukoscope.cells.division import Division
+from leukoscope.cells.standard import Standard
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.files import atomic, write_text
@@ -178,10 +179,14 @@ class Run:
             )
         return store.divided(self.config.division) if self.config.division else store
 
+    def standard(self, device: torch.device | str = "cpu") -> Standard:
+        """Return what makes stored pixels what this run's network sees."""
+        return Standard.of(self.open_store().info, self.config.recipe.colour, device)
+
     def load_model(self, which: Which = "best") -> torch.nn.Module:
         """Return the trained network, in evaluation mode, channels last, on the CPU."""
         model = models.create(self.config.model, **self.config.model_options)
-        model.load_state_dict(Checkpoint.load(self.checkpoint(which)).model)
+        model.load_state_dict(Checkpoint.load(self.checkpoint(which)).judged)
         return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 

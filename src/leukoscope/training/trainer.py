@@ -4,22 +4,22 @@ Nothing inside an epoch waits for the device: losses and counts stay there until
 """
 
 import math
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from leukoscope import models
-from leukoscope.cells.loader import TrainingLoader, network_input, ordered_batches
+from leukoscope.cells.augment import DRAWS
+from leukoscope.cells.loader import Batch, TrainingLoader, ordered_batches
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError, LeukoscopeError
 from leukoscope.progress import Bar
@@ -29,7 +29,9 @@ from leukoscope.training.checkpoint import (
     random_state,
     restore_random_state,
 )
+from leukoscope.training.optimizer import optimizer_of
 from leukoscope.training.run import Run
+from leukoscope.training.stopping import stop_signals
 
 SAVE_SECONDS = 300.0
 """A checkpoint is written at least this often, also inside an epoch."""
@@ -90,23 +92,23 @@ class Trainer:
         except RuntimeError as error:
             raise BadInputError(f"device {run.config.device} cannot be used: {error}") from error
         self.store = run.open_store()
-        self.loader = TrainingLoader(self.store, self.recipe.batch_size, run.config.seed)
+        self.loader = TrainingLoader(
+            self.store, self.recipe.batch_size, run.config.seed, self.recipe.balance
+        )
         self.judged = {"validation": self.store.rows("validation")}
         if run.config.watch_test:
             self.judged["test"] = _labelled_test(self.store)
-        self.mean = torch.tensor(self.store.info.mean, device=self.fabric.device)
-        self.std = torch.tensor(self.store.info.std, device=self.fabric.device)
+        self.standard = run.standard(self.fabric.device)
 
         torch.manual_seed(run.config.seed)
         model = models.create(run.config.model, **run.config.model_options)
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = torch.optim.SGD(
-            model.parameters(),
-            lr=self.recipe.learning_rate,
-            momentum=self.recipe.momentum,
-            weight_decay=self.recipe.weight_decay,
-        )
-        self.model, self.optimizer = self.fabric.setup(model, optimizer)
+        self.model, self.optimizer = self.fabric.setup(model, optimizer_of(model, self.recipe))
+        self.average, self.judging = None, self.model
+        if self.recipe.averaging:
+            follow = get_ema_multi_avg_fn(self.recipe.averaging)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(self.model.module, multi_avg_fn=follow, use_buffers=True)
+            self.judging = self.fabric.setup_module(self.average.module)
         self.progress = Progress(0, 0, *self._no_batches(), 0.0, [], None)
         if resume:
             self._restore(resume)
@@ -117,7 +119,7 @@ class Trainer:
         done = self.progress.epoch * self.loader.cells
         done += sum(self.loader.sizes()[: self.progress.batch])
         total = recipe.epochs * self.loader.cells
-        with Bar(run.config.model, total, "images", done) as bar, _stop_signals() as stop:
+        with Bar(run.config.model, total, "images", done) as bar, stop_signals() as stop:
             while self.progress.epoch < recipe.epochs:
                 self._epoch(bar, stop)
                 row = self.progress.history[-1]
@@ -131,11 +133,15 @@ class Trainer:
         for batch in self.loader.epoch(progress.epoch, first):
             batch = batch.to(self.fabric.device)
             labels = batch.labels
-            logits = self.model(network_input(batch, self.mean, self.std))
-            loss = F.cross_entropy(logits, labels)
+            rate = self.recipe.rate(progress.epoch + (progress.batch + 1) / len(sizes))
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            logits, loss = self._forward(batch)
             self.fabric.backward(loss)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
+            if self.average:
+                self.average.update_parameters(self.model.module)
 
             progress.losses[progress.batch] = loss.detach()
             progress.correct[progress.batch] = (logits.detach().argmax(1) == labels).sum()
@@ -169,13 +175,35 @@ class Trainer:
         row["images_per_second"] = round(speed, 1)
         row["seconds"] = round(earlier + time.monotonic() - started, 1)
         if self.after_epoch:
-            self.after_epoch(progress.epoch + 1, self.model.module)
+            self.after_epoch(progress.epoch + 1, self.judging.module)
         self._close_epoch(row)
+
+    def _forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits and loss of a training `batch`."""
+        recipe, labels = self.recipe, batch.labels
+        change = None
+        if recipe.augmentation.active:
+            draws = torch.rand(len(labels), DRAWS).to(labels.device)
+            change = partial(recipe.augmentation, draws=draws)
+        pictures = self.standard(batch, change)
+        if not recipe.mixup:
+            logits = self.model(pictures)
+            return logits, F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+        # One share and one order for the whole batch, as the paper does.
+        share = torch.distributions.Beta(recipe.mixup, recipe.mixup).sample().item()
+        other = torch.randperm(len(labels)).to(labels.device)
+        logits = self.model(share * pictures + (1 - share) * pictures[other])
+        losses = [
+            F.cross_entropy(logits, target, label_smoothing=recipe.label_smoothing)
+            for target in (labels, labels[other])
+        ]
+        return logits, share * losses[0] + (1 - share) * losses[1]
 
     def _close_epoch(self, row: dict[str, float]) -> None:
         progress = self.progress
         progress.history.append(row)
-        best = progress.best is None or _merit(row) > _merit(progress.best)
+        last = self.recipe.keep == "last"
+        best = last or progress.best is None or _merit(row) > _merit(progress.best)
         if best:
             progress.best = row
         progress.epoch, progress.batch, progress.seconds = progress.epoch + 1, 0, 0.0
@@ -191,10 +219,10 @@ class Trainer:
         rows = self.judged[split]
         loss = torch.zeros((), device=self.fabric.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.fabric.device)
-        self.model.eval()
+        self.judging.eval()
         for batch in ordered_batches(self.store, rows, EVALUATION_BATCH):
             batch = batch.to(self.fabric.device)
-            logits = self.model(network_input(batch, self.mean, self.std))
+            logits = self.judging(self.standard(batch))
             loss += F.cross_entropy(logits, batch.labels, reduction="sum")
             correct += (logits.argmax(1) == batch.labels).sum()
         return loss.item() / len(rows), correct.item() / len(rows)
@@ -222,12 +250,15 @@ class Trainer:
             self.model.state_dict(),
             self.optimizer.state_dict(),
             random_state(),
+            self.average.state_dict() if self.average else None,
         ).save(self.run.folder / "checkpoints" / f"{which}.ckpt")
 
     def _restore(self, path: Path) -> None:
         checkpoint = Checkpoint.load(path)
         self.model.load_state_dict(checkpoint.model)
         self.optimizer.load_state_dict(checkpoint.optimizer)
+        if self.average and checkpoint.average:
+            self.average.load_state_dict(checkpoint.average)
         restore_random_state(checkpoint.random)
         self.progress = checkpoint.progress
         device = self.fabric.device
@@ -257,26 +288,3 @@ def _line(name: str, row: dict[str, float], epochs: int) -> str:
         f"accuracy {row['validation_accuracy']:.4f}  "
         f"{row['images_per_second']:.0f} images/s"
     )
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """Yield an event that SIGINT or SIGTERM sets; a second signal acts as it always does."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop  # only the main thread may handle signals
-        return
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in signals}
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, before[signal.Signals(number)])
-
-    for number in signals:
-        signal.signal(number, ask)
-    try:
-        yield stop
-    finally:
-        for number in signals:
-            signal.signal(number, before[number])

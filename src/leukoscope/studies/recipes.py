@@ -1,0 +1,232 @@
+"""Which recipe's calls hold for people whom the network never met?
+
+Every candidate trains on the same people and is tested on the same people, each once, by a network
+that neither trained nor chose on them; the folds are judged together. Beside that stands the
+shifted column: trained on fold 0's people alone, tested on everyone else, where size and stain
+mislead. What size and colour alone achieve stands in the same table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from leukoscope.cells.division import Division
+from leukoscope.cells.store import Store
+from leukoscope.errors import BadInputError
+from leukoscope.evaluation.baselines import BASELINES
+from leukoscope.evaluation.bootstrap import Units
+from leukoscope.evaluation.evaluate import settle
+from leukoscope.evaluation.judgement import Estimator
+from leukoscope.evaluation.metrics import Scored
+from leukoscope.evaluation.paired import differences
+from leukoscope.evaluation.pooled import averaged, pool, scored
+from leukoscope.evaluation.result import Estimate
+from leukoscope.studies.architectures import compare
+from leukoscope.studies.candidates import Candidate
+from leukoscope.studies.finding import Finding, Part, Verdict
+from leukoscope.studies.study import Defaults, Setup, Study
+from leukoscope.training.run import Run, RunConfig
+
+METRICS = ("auroc", "ece")
+
+YOUDEN = 1
+"""The place of the operating point that validation chose for the best balanced accuracy."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One candidate with its runs: a fold and seed each, or, shifted, a seed each."""
+
+    name: str
+    folds: list[Run]
+    shifted: list[Run]
+
+    @cached_property
+    def pools(self) -> dict[int, pd.DataFrame]:
+        """By seed, what the folds say of their test cells."""
+        return pool(self.folds)
+
+    @cached_property
+    def row(self) -> dict[str, object]:
+        """What the table says of it; see `recipe_table`."""
+        seeds, units = scored(self.pools)
+        estimate = Estimator(averaged(seeds, METRICS), units)
+        calls = [_called(self.folds, cells) for cells in self.pools.values()]
+        aurocs = [_auroc(cells) for cells in self.pools.values()]
+        runs = [_auroc(next(iter(pool([run]).values()))) for run in self.folds]
+        row: dict[str, object] = {
+            "candidate": self.name,
+            "runs": len(self.folds) + len(self.shifted),
+            **_with_limits("auroc", estimate("auroc")),
+            "auroc_sd": float(np.std(aurocs, ddof=1)) if len(aurocs) > 1 else np.nan,
+            "worst_fold_auroc": min(runs),
+            "balanced_accuracy": np.mean([_balanced(cells) for cells in calls]),
+            "normal_people": np.mean([_over_people(cells, 0) for cells in calls]),
+            "blast_people": np.mean([_over_people(cells, 1) for cells in calls]),
+            "ece": estimate("ece").value,
+        }
+        if self.shifted:
+            seeds, units = scored(pool(self.shifted))
+            row |= _with_limits(
+                "shifted_auroc", Estimator(averaged(seeds, METRICS), units)("auroc")
+            )
+        hours = sum(run.history["seconds"].sum() for run in (*self.folds, *self.shifted)) / 3600
+        return row | {"hours": hours}
+
+
+def conduct(setup: Setup) -> Finding:
+    """Train every candidate on every fold, and judge each against the first.
+
+    Raises:
+        BadInputError: no candidates, stores of other cells, or runs of another configuration.
+    """
+    if setup.candidates is None:
+        raise BadInputError("study recipe needs --candidates, a YAML file of recipes")
+    asked = setup.candidates
+    parts = int(Store.open(setup.store).divided(Division()).cells["part"].max()) + 1
+    places = {f"fold{fold}": Division(fold=fold) for fold in asked.folds or range(parts)}
+    if asked.shifted:
+        places["shifted"] = Division(split="shifted")
+    planned = {
+        name: {
+            Path(f"{place}-seed{seed}"): _config(setup, candidate, seed, division)
+            for seed in setup.seeds
+            for place, division in places.items()
+        }
+        for name, candidate in asked.candidates.items()
+    }
+    tried = [_tried(setup, name, configs) for name, configs in planned.items()]
+    table = recipe_table(tried)
+    first, *others = tried
+    found = [judge(first, other) for other in others]
+    drawn = table[["candidate", "auroc", "auroc_low", "auroc_high"]]
+    return STUDY.finding(setup, found, table, drawn, verdict=_best(table, found))
+
+
+def recipe_table(tried: Sequence[Tried]) -> pd.DataFrame:
+    """Return one row a candidate, then one a shortcut on the first candidate's splits.
+
+    Columns: candidate, runs; of all folds' test cells together auroc with auroc_low and auroc_high
+    over people, auroc_sd over seeds, the lowest fold's auroc, balanced_accuracy at the threshold
+    that validation chose, the mean accuracy there over people with normal cells and with blasts,
+    ece; shifted_auroc with its limits; hours of training.
+    """
+    return pd.DataFrame([*(one.row for one in tried), *_shortcuts(tried[0])])
+
+
+def judge(first: Tried, other: Tried) -> Part:
+    """Hold `other` against `first`, on the same people.
+
+    Raises:
+        BadInputError: they were tested on other cells.
+    """
+    ids = [next(iter(one.pools.values()))["id"] for one in (first, other)]
+    if not ids[0].equals(ids[1]):
+        raise BadInputError(f"{first.name} and {other.name} were tested on different cells")
+    (one, units), (two, _) = scored(first.pools), scored(other.pools)
+    estimate = next(
+        found.estimate for found in differences(one, two, units) if found.metric == "auroc"
+    )
+    verdict: Verdict = "undecided"
+    if estimate.clear:
+        verdict = "supported" if (estimate.value or 0) > 0 else "contradicted"
+    rows = [one.row for one in (first, other)]
+    told = (
+        f"Over all folds the AUROC is {rows[1]['auroc']:.3f} by {other.name} and "
+        f"{rows[0]['auroc']:.3f} by {first.name}"
+    )
+    if estimate.value is not None and estimate.low is not None:
+        told += (
+            f", a difference of {estimate.value:+.3f} (95 % over people {estimate.low:+.3f} to "
+            f"{estimate.high:+.3f})"
+        )
+    return Part(f"{other.name} calls new people better than {first.name}", told, verdict)
+
+
+def _config(setup: Setup, candidate: Candidate, seed: int, division: Division) -> RunConfig:
+    return RunConfig.plan(
+        candidate.store or setup.store,
+        candidate.model,
+        candidate.recipe,
+        (*candidate.told, *setup.overrides),
+        model_options=dict(candidate.model_options),
+        seed=seed,
+        division=division,
+        watch_test=False,
+        **setup.machine,
+    )
+
+
+def _tried(setup: Setup, name: str, configs: dict[Path, RunConfig]) -> Tried:
+    networks = compare(
+        {Path(name, place): config for place, config in configs.items()}, setup.folder / "runs"
+    )
+    runs = [run for network in networks for run in network.runs]
+    shifted = [run for run in runs if run.open_store().info.division.split == "shifted"]
+    return Tried(name, [run for run in runs if run not in shifted], shifted)
+
+
+def _called(runs: Sequence[Run], cells: pd.DataFrame) -> pd.DataFrame:
+    """Return `cells` with ``right``: called so at their own run's threshold from validation."""
+    thresholds = np.array([settle(run).points[YOUDEN].threshold for run in runs])
+    blast = cells["calibrated"].to_numpy() >= thresholds[cells["run"].to_numpy()]
+    return cells.assign(right=blast == cells["label"].eq(1).to_numpy())
+
+
+def _balanced(cells: pd.DataFrame) -> float:
+    return float(cells.groupby("label")["right"].mean().mean())
+
+
+def _over_people(cells: pd.DataFrame, label: int) -> float:
+    return float(cells[cells["label"] == label].groupby("person")["right"].mean().mean())
+
+
+def _auroc(cells: pd.DataFrame, column: str = "calibrated") -> float:
+    one = Scored(cells["label"].eq(1).to_numpy(dtype=bool), cells[column].to_numpy())
+    return float(one.scores(np.ones((1, len(cells))))["auroc"][0])
+
+
+def _with_limits(name: str, estimate: Estimate) -> dict[str, object]:
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+
+
+def _shortcuts(tried: Tried) -> list[dict[str, object]]:
+    """Return a row a shortcut: what it says of the first seed's test cells."""
+    found = [next(iter(tried.pools.values()))]
+    if tried.shifted:
+        found.append(next(iter(pool(tried.shifted).values())))
+    rows = []
+    for name in BASELINES:
+        row: dict[str, object] = {"candidate": name, "runs": 0}
+        for title, cells in zip(("auroc", "shifted_auroc"), found, strict=False):
+            truth = cells["label"].eq(1).to_numpy(dtype=bool)
+            one = [Scored(truth, cells[name].to_numpy())]
+            units = Units.of(cells["person"], truth)
+            row |= _with_limits(title, Estimator(averaged(one, METRICS), units)("auroc"))
+        at_half = found[0].assign(right=found[0][name].ge(0.5).eq(found[0]["label"].eq(1)))
+        row |= {
+            "balanced_accuracy": _balanced(at_half),
+            "normal_people": _over_people(at_half, 0),
+            "blast_people": _over_people(at_half, 1),
+        }
+        rows.append(row)
+    return rows
+
+
+def _best(table: pd.DataFrame, parts: Sequence[Part]) -> Verdict:
+    """Return what was found of the candidate with the highest AUROC, the reference left out."""
+    return parts[int(table["auroc"].iloc[1 : len(parts) + 1].to_numpy().argmax())].verdict
+
+
+STUDY = Study(
+    name="recipe",
+    question="Which recipe's calls hold for people whom the network never met?",
+    claim="The best of the candidates calls new people better than the first of them.",
+    conduct=conduct,
+    usual=Defaults(models=("resnet18",)),
+    quick=Defaults(models=("resnet18",), overrides=("epochs=3",)),
+)

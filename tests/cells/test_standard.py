@@ -1,0 +1,48 @@
+"""Standards: what a network sees, by numbers that can be worked out."""
+
+import numpy as np
+import pytest
+import torch
+
+from leukoscope.cells.loader import Batch, ordered_batches
+from leukoscope.cells.standard import OUTSIDE, Colour, Standard
+from leukoscope.cells.store import Store
+
+
+def test_by_training_it_is_normalised_and_channels_last(store: Store) -> None:
+    rows = store.rows("validation")
+    (batch,) = ordered_batches(store, rows, 100)
+    standard = Standard.of(store.info)
+    pictures = standard(batch)
+    expected = (store.pixels[rows] / 255 - store.info.mean) / store.info.std
+    assert pictures.is_contiguous(memory_format=torch.channels_last)
+    np.testing.assert_allclose(pictures.numpy(), expected.transpose(0, 3, 1, 2), atol=1e-4)
+    assert batch.labels.tolist() == store.labels[rows].tolist()
+    # Changed by nothing it is the same, the long way round.
+    torch.testing.assert_close(standard(batch, lambda same: same), pictures, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("colour", ["cell", "grey"])
+def test_by_the_cell_itself_neither_stain_nor_light_is_left(colour: Colour, store: Store) -> None:
+    rows = store.rows("test")
+    (batch,) = ordered_batches(store, rows, 100)
+    standard = Standard.of(store.info, colour)
+    seen = standard(batch)
+    lit = batch.pictures.float() @ torch.tensor([0.299, 0.587, 0.114]) > 10
+    for picture, inside in zip(seen, lit, strict=True):
+        values = picture[:, inside]
+        assert values.mean(1).tolist() == pytest.approx([0, 0, 0], abs=1e-4)
+        assert values.std(1, correction=0).tolist() == pytest.approx([1, 1, 1], abs=1e-3)
+        assert (picture[:, ~inside] == OUTSIDE).all()
+    bright = torch.zeros(1, 16, 16, 3, dtype=torch.uint8)
+    bright[:, 4:12, 4:12] = torch.randint(100, 200, (8, 8, 3), dtype=torch.uint8)
+    cell = Batch(bright, None, torch.tensor([1]))
+    dimmer = standard(cell, lambda pictures: 0.7 * pictures)
+    torch.testing.assert_close(dimmer, standard(cell), atol=1e-4, rtol=1e-4)
+    if colour == "grey":
+        assert torch.equal(seen[:, 0], seen[:, 2])
+
+
+def test_a_black_picture_is_all_outside(store: Store) -> None:
+    black = Batch(torch.zeros(2, 8, 8, 3, dtype=torch.uint8), None, torch.tensor([0, 1]))
+    assert (Standard.of(store.info, "cell")(black) == OUTSIDE).all()

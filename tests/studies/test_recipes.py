@@ -1,0 +1,154 @@
+"""Recipes held against each other: the table's numbers, the people, and what is refused."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from torch import nn
+
+from leukoscope import models
+from leukoscope.cells.store import Store, prepare
+from leukoscope.errors import BadInputError
+from leukoscope.evaluation.evaluate import settle
+from leukoscope.evaluation.pooled import pool
+from leukoscope.studies import recipes
+from leukoscope.studies.candidates import Candidates
+from leukoscope.studies.recipes import Tried, judge
+from leukoscope.training.run import Run
+
+FILE = """
+candidates:
+  lab: {recipe: lab, model: tiny, set: {epochs: 1, batch_size: 8}}
+  fast:
+    recipe: lab
+    model: tiny
+    set: {epochs: 2, batch_size: 8, learning_rate: 0.05, augmentation.scale: 0.1}
+"""
+
+
+def tiny(num_classes: int) -> nn.Module:
+    layers = [nn.Conv2d(3, 8, 5, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(8, num_classes))
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Candidates:
+    monkeypatch.setitem(models.MODELS, "tiny", partial(tiny))
+    (tmp_path / "candidates.yaml").write_text(FILE)
+    return Candidates.read(tmp_path / "candidates.yaml")
+
+
+@pytest.fixture
+def folded(cells: pd.DataFrame, tmp_path: Path) -> Store:
+    """Of each class, subjects 1 to 4 in fold 0 and the others in fold 1."""
+    home = cells["subject"].str[-1].isin(list("1234"))
+    folds = pd.Series(np.where(home, "fold_0", "fold_1"), cells.index, dtype="string")
+    return prepare(cells.assign(fold=folds), tmp_path / "store", size=32)
+
+
+def test_the_table_is_what_the_runs_say(folded: Store, asked: Candidates, tmp_path: Path) -> None:
+    setup = recipes.STUDY.setup(
+        folded.folder, tmp_path / "study", candidates=asked, threads=1, device="cpu"
+    )
+    finding = recipes.conduct(setup)
+    table = finding.table.set_index("candidate")
+    assert list(table.index[:2]) == ["lab", "fast"]
+    assert {"majority class", "size only", "colour only", "size and colour"} <= set(table.index)
+    folder = tmp_path / "study" / "runs" / "fast"
+    runs = [Run.open(folder / f"fold{fold}-seed0") for fold in range(5)]
+    assert runs[0].config.recipe.augmentation.scale == 0.1
+    cells = pd.concat(
+        pd.read_parquet(run.folder / "predictions-test.parquet").assign(
+            threshold=settle(run).points[1].threshold, fold=fold
+        )
+        for fold, run in enumerate(runs)
+    )
+    assert sorted(cells["id"]) == sorted(folded.cells["id"])
+    row = table.loc["fast"]
+    label, called = cells["label"].astype(int), cells["calibrated"] >= cells["threshold"]
+    assert row["auroc"] == pytest.approx(roc_auc_score(label, cells["calibrated"]))
+    assert row["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(label, called))
+    right = called.eq(label.eq(1)).groupby([label, cells["person"]]).mean()
+    assert row["normal_people"] == pytest.approx(right[0].mean())
+    assert row["blast_people"] == pytest.approx(right[1].mean())
+    by_fold = cells.groupby("fold")[["label", "calibrated"]]
+    lowest = min(
+        roc_auc_score(part["label"].astype(int), part["calibrated"]) for _, part in by_fold
+    )
+    assert row["worst_fold_auroc"] == pytest.approx(lowest)
+    for shortcut in ("majority class", "size only"):
+        expected = roc_auc_score(label, cells[shortcut])
+        assert table.loc[shortcut, "auroc"] == pytest.approx(expected)
+
+    shifted = Run.open(folder / "shifted-seed0")
+    store = shifted.open_store()
+    home = set(store.cells.loc[store.cells["fold"] == "fold_0", "person"])
+    people = {
+        split: set(store.cells["person"].iloc[store.rows(split)])
+        for split in ("train", "validation", "test")
+    }
+    assert people["train"] | people["validation"] == home
+    assert not people["train"] & people["validation"]
+    assert people["test"] == set(store.cells["person"]) - home
+    (tested,) = pool([shifted]).values()
+    expected = roc_auc_score(tested["label"], tested["calibrated"])
+    assert row["shifted_auroc"] == pytest.approx(expected)
+
+    stamps = {path: path.stat().st_mtime_ns for path in folder.rglob("*.ckpt")}
+    assert len(stamps) == 12
+    assert recipes.conduct(setup).paragraph == finding.paragraph
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.ckpt")} == stamps
+
+
+def tried(name: str, shift: float) -> Tried:
+    """A candidate whose blasts score `shift` above normal cells, and noise of its own."""
+    random = np.random.default_rng(0)
+    people = [f"{kind}:{number}" for kind in ("all", "hem") for number in range(20)]
+    cells = pd.DataFrame({"person": np.repeat(people, 10)})
+    cells["label"] = cells["person"].str.startswith("all").astype(int)
+    logit = random.normal(size=len(cells)) + shift * cells["label"]
+    cells["calibrated"] = 1 / (1 + np.exp(-logit))
+    cells["id"] = [str(row) for row in range(len(cells))]
+    one = Tried(name, [], [])
+    auroc = roc_auc_score(cells["label"], cells["calibrated"])
+    vars(one).update(pools={0: cells}, row={"auroc": auroc})
+    return one
+
+
+@pytest.mark.parametrize(
+    ("shift", "verdict"), [(2.0, "supported"), (0.2, "contradicted"), (1.0, "undecided")]
+)
+def test_a_candidate_is_held_against_the_first(shift: float, verdict: str) -> None:
+    part = judge(tried("lab", 1.0), tried("new", shift))
+    assert part.verdict == verdict
+    assert "by new and " in part.measured
+
+
+def test_other_cells_cannot_be_compared() -> None:
+    other = tried("new", 1.0)
+    other.pools[0]["id"] += "x"
+    with pytest.raises(BadInputError, match="lab and new were tested on different cells"):
+        judge(tried("lab", 1.0), other)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("candidates: {a: {recipe: lab}}", "at least 2"),
+        ("candidates: {a: {recipe: lab}, b: {recipes: lab}}", r"candidates\.b\.recipe: Field"),
+        ("- a", "no list of candidates"),
+        ("a: [", "cannot be read as YAML"),
+    ],
+)
+def test_a_bad_file_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(BadInputError, match=message):
+        Candidates.read(tmp_path / "bad.yaml")
+
+
+def test_candidates_belong_to_the_study_of_recipes(asked: Candidates, store: Store) -> None:
+    with pytest.raises(BadInputError, match="needs --candidates"):
+        recipes.conduct(recipes.STUDY.setup(store.folder, store.folder / "x", threads=1))
