@@ -6,7 +6,9 @@ pixels; and what the cell's outline tells.
 """
 
 import hashlib
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +35,8 @@ SECOND, NECK, PALE = 0.5, 0.8, 1.1
 """A second cell holds a circle of at least `SECOND` of the first one's radius; what joins them is
 narrower than `NECK` of that circle; and it is stained: not over `PALE` times as bright, as debris
 and red cells are."""
+SLACK = 2.0
+"""Pixels by which a way from pixel to pixel may be less deep than the straight line."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def read_fingerprints(paths: Sequence[str]) -> Fingerprints:
 def fingerprint(path: Path) -> tuple[NDArray[np.uint8], tuple[str, int, bool, bool, bool]]:
     """Return the thumbnail and the facts of the picture at `path`, as in `Fingerprints`."""
     picture = read_picture(path)
-    digest = hashlib.blake2b(picture.tobytes(), digest_size=16)
+    digest = hashlib.sha256(picture.tobytes())
     digest.update(repr(picture.size).encode())
     box = cell_box(picture)
     left, upper, right, lower = box or (0, 0, *picture.size)
@@ -109,6 +113,13 @@ def inside(lit: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(depth > RIM)
 
 
+def insides_of(thumbnails: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return (N, SIDE, SIDE): where the inside of each cell's core is."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(lambda thumbnail: inside(core(mask(thumbnail))), thumbnails)
+        return np.array(list(found), bool).reshape(thumbnails.shape[:3])
+
+
 def core(lit: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the mask `lit` without what hangs on the cell: debris, tails, a smaller neighbour.
 
@@ -134,6 +145,13 @@ def _several(frame: NDArray[np.uint8], lit: NDArray[np.bool_]) -> bool:
 
     depth = ndimage.distance_transform_edt(np.pad(lit, 1))[1:-1, 1:-1]
     deepest = depth.max()
+    # Between two circles of the radii r and R, d apart, a mask is at least (r + R - d) / 2 deep. So
+    # a second cell, behind a neck, lies further off than R + r - 2 NECK r: most pictures end here.
+    middle = np.array(np.unravel_index(depth.argmax(), depth.shape))
+    apart = np.hypot(*(np.indices(depth.shape) - middle[:, None, None]))
+    beyond = apart > deepest + (1 - 2 * NECK) * depth - SLACK
+    if not (beyond & (depth >= SECOND * deepest)).any():
+        return False
     for level in np.arange(0, NECK, 0.05):
         parts, count = ndimage.label(depth > level * deepest)
         if count < 2:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leukoscope.cells.fingerprints import LUMINANCE, SIDE, core, inside, mask
+from leukoscope.cells.fingerprints import LUMINANCE, SIDE
 from leukoscope.progress import Bar
 
 Pixels = NDArray[np.float32]
@@ -45,14 +45,16 @@ def unit(pixels: Pixels) -> Pixels:
     return pixels
 
 
-def neighbours(thumbnails: NDArray[np.uint8]) -> tuple[Rows, Rows, Rows]:
+def neighbours(
+    thumbnails: NDArray[np.uint8], insides: NDArray[np.bool_]
+) -> tuple[Rows, Rows, Rows]:
     """Return a, b and turn of the pairs worth a closer look, a < b.
 
     Each pair stands there as it is, and once more in its most similar turn where that is another
     and similar enough.
     """
     cells = len(thumbnails)
-    coarse = _coarse(thumbnails)
+    coarse = _coarse(thumbnails, insides)
     flat = coarse[0].reshape(cells, -1)
     turns = [
         np.ascontiguousarray(turned(coarse[0], turn, (1, 2))).reshape(cells, -1)
@@ -84,7 +86,7 @@ def neighbours(thumbnails: NDArray[np.uint8]) -> tuple[Rows, Rows, Rows]:
     )
 
 
-def _coarse(thumbnails: NDArray[np.uint8]) -> Pixels:
+def _coarse(thumbnails: NDArray[np.uint8], insides: NDArray[np.bool_]) -> Pixels:
     """Return (9, N, COARSE, COARSE): grey levels about the cell's mean, 0 outside, of length 1.
 
     The first of the nine are the cells as they stand, the others moved by `SLIP`.
@@ -95,7 +97,7 @@ def _coarse(thumbnails: NDArray[np.uint8]) -> Pixels:
 
     def one(row: int) -> None:
         grey = thumbnails[row] @ LUMINANCE
-        within = inside(core(mask(thumbnails[row])))
+        within = insides[row]
         grey = (grey - grey[within].mean() if within.any() else grey) * within
         for move, shift in enumerate(moves):
             moved = np.roll(grey, shift, (0, 1))

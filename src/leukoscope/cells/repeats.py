@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from leukoscope.cells.fingerprints import Fingerprints
+from leukoscope.cells.fingerprints import Fingerprints, insides_of
 from leukoscope.cells.neighbours import neighbours
 from leukoscope.cells.photographs import difference
 from leukoscope.cells.textures import Texture, align, colour_texture, grey_textures, similarity
@@ -78,10 +78,11 @@ def _alike(thumbnails: NDArray[np.uint8]) -> dict[tuple[int, int], tuple[float, 
 
     @lru_cache(maxsize=2 * BLOCK)
     def texture(row: int) -> Texture:
-        return colour_texture(thumbnails[row])
+        return colour_texture(thumbnails[row], insides[row])
 
-    a, b, turns = neighbours(thumbnails)
-    greys = grey_textures(thumbnails)
+    insides = insides_of(thumbnails)
+    a, b, turns = neighbours(thumbnails, insides)
+    greys = grey_textures(thumbnails, insides)
     with Bar("aligning neighbours", len(a), "pairs") as bar:
         for start in range(0, len(a), BLOCK):
             block = slice(start, start + BLOCK)

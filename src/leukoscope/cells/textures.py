@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from leukoscope.cells.fingerprints import LUMINANCE, SIDE, core, inside, mask
+from leukoscope.cells.fingerprints import LUMINANCE, SIDE
 from leukoscope.cells.neighbours import Pixels, Rows, turned, unit
 
 FINE, BROAD = 0.5, 2.5
@@ -40,17 +40,16 @@ class Texture(NamedTuple):
         return Texture(np.roll(self.detail, shift, (0, 1)), np.roll(self.inside, shift, (0, 1)))
 
 
-def colour_texture(thumbnail: NDArray[np.uint8]) -> Texture:
-    """Return the texture of a `thumbnail`, by colour."""
-    return _texture(thumbnail.astype(np.float32), core(mask(thumbnail)))
+def colour_texture(thumbnail: NDArray[np.uint8], within: NDArray[np.bool_]) -> Texture:
+    """Return the texture of a `thumbnail`, by colour, `within` the cell."""
+    return _texture(thumbnail.astype(np.float32), within)
 
 
-def _texture(pixels: Pixels, lit: NDArray[np.bool_]) -> Texture:
-    """Return the difference of two Gaussian means of (SIDE, SIDE, C) `pixels` inside the mask.
+def _texture(pixels: Pixels, within: NDArray[np.bool_]) -> Texture:
+    """Return the difference of two Gaussian means of (SIDE, SIDE, C) `pixels` `within` the cell.
 
     The means are taken inside only (normalised convolution, Knutsson & Westin 1993).
     """
-    within = inside(lit)
     weight = within[..., None].astype(np.float32)
 
     def mean(sigma: float) -> Pixels:
@@ -66,13 +65,12 @@ def _texture(pixels: Pixels, lit: NDArray[np.bool_]) -> Texture:
     return Texture(detail, within)
 
 
-def grey_textures(thumbnails: NDArray[np.uint8]) -> Pixels:
+def grey_textures(thumbnails: NDArray[np.uint8], insides: NDArray[np.bool_]) -> Pixels:
     """Return (N, SIDE, SIDE): the grey textures, about 0 and of length 1."""
     greys = np.zeros((len(thumbnails), SIDE, SIDE), np.float32)
 
     def one(row: int) -> None:
-        thumbnail = thumbnails[row]
-        detail, within = _texture((thumbnail @ LUMINANCE)[..., None], core(mask(thumbnail)))
+        detail, within = _texture((thumbnails[row] @ LUMINANCE)[..., None], insides[row])
         if within.any():
             greys[row] = (detail[..., 0] - detail[within].mean()) * within
 
