@@ -14,17 +14,16 @@ from leukoscope.cells.store import Store, prepare
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation.evaluate import settle
 from leukoscope.evaluation.pooled import pool
-from leukoscope.studies import recipes
+from leukoscope.studies import leakage, recipes
 from leukoscope.studies.candidates import Candidates
 from leukoscope.studies.recipes import Tried, judge
 from leukoscope.training.run import Run
 
 FILE = """
 candidates:
-  lab: {recipe: lab, model: tiny, set: {epochs: 1, batch_size: 8}}
+  lab: {recipe: lab, set: {epochs: 1, batch_size: 8}}
   fast:
     recipe: lab
-    model: tiny
     set: {epochs: 2, batch_size: 8, learning_rate: 0.05, augmentation.scale: 0.1}
 """
 
@@ -51,7 +50,12 @@ def folded(cells: pd.DataFrame, tmp_path: Path) -> Store:
 
 def test_the_table_is_what_the_runs_say(folded: Store, asked: Candidates, tmp_path: Path) -> None:
     setup = recipes.STUDY.setup(
-        folded.folder, tmp_path / "study", candidates=asked, threads=1, device="cpu"
+        folded.folder,
+        tmp_path / "study",
+        models=["tiny"],
+        candidates=asked,
+        threads=1,
+        device="cpu",
     )
     finding = recipes.conduct(setup)
     table = finding.table.set_index("candidate")
@@ -138,7 +142,7 @@ def test_other_cells_cannot_be_compared() -> None:
     ("text", "message"),
     [
         ("candidates: {a: {recipe: lab}}", "at least 2"),
-        ("candidates: {a: {recipe: lab}, b: {recipes: lab}}", r"candidates\.b\.recipe: Field"),
+        ("candidates: {a: {recipe: lab}, b: {recipes: lab}}", r"candidates\.b\.recipes: Extra"),
         ("- a", "no list of candidates"),
         ("a: [", "cannot be read as YAML"),
     ],
@@ -151,4 +155,6 @@ def test_a_bad_file_is_refused(text: str, message: str, tmp_path: Path) -> None:
 
 def test_candidates_belong_to_the_study_of_recipes(asked: Candidates, store: Store) -> None:
     with pytest.raises(BadInputError, match="needs --candidates"):
-        recipes.conduct(recipes.STUDY.setup(store.folder, store.folder / "x", threads=1))
+        recipes.STUDY.setup(store.folder, store.folder / "x", threads=1)
+    with pytest.raises(BadInputError, match="has no candidates"):
+        leakage.STUDY.setup(store.folder, store.folder / "x", candidates=asked, threads=1)

@@ -69,7 +69,7 @@ def setup_of(name: str, store: Store, folder: Path, epochs: int = 4, **settings:
 
 def two_candidates() -> Candidates:
     one, two = (
-        Candidate.model_validate({"recipe": "lab", "model": SHALLOW, "set": {"momentum": momentum}})
+        Candidate.model_validate({"recipe": "lab", "set": {"momentum": momentum}})
         for momentum in (0.0, 0.9)
     )
     return Candidates(folds=(0, 1), shifted=False, candidates={"one": one, "two": two})

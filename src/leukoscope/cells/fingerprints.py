@@ -19,13 +19,14 @@ from PIL import Image
 from scipy import ndimage
 
 from leukoscope.cells.parallel import each
-from leukoscope.cells.preprocess import BACKGROUND, cell_box, read_picture
+from leukoscope.cells.preprocess import BACKGROUND, LUMINANCE, cell_box, read_picture
 
 SIDE = 64
 """Side of a thumbnail; of a 450 px frame it shows the middle 384 px, each pixel 6 × 6 of them."""
 FRAME = 75
 """Thumbnail pixels a frame's longer side is worth: 450 px are reduced by 6, 224 px by 3."""
-LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+GREY = np.array(LUMINANCE, np.float32)
+"""Colours @ this are luminance."""
 
 RIM = 4
 """Thumbnail pixels at the edge of a cell that say little of it: a bright rim looks alike in all."""
@@ -104,7 +105,7 @@ def window(picture: Image.Image) -> tuple[Image.Image, NDArray[np.uint8]]:
 
 def mask(thumbnail: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return where `thumbnail` (…, 3) is brighter than the background."""
-    return np.asarray(thumbnail @ LUMINANCE > BACKGROUND)
+    return np.asarray(thumbnail @ GREY > BACKGROUND)
 
 
 def inside(lit: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -138,7 +139,7 @@ def _several(frame: NDArray[np.uint8], lit: NDArray[np.bool_]) -> bool:
 
     The mask is eroded further and further: where it parts, each part is looked at.
     """
-    grey = frame @ LUMINANCE
+    grey = frame @ GREY
 
     def brightness(parts: NDArray[np.integer], part: np.integer) -> float:
         return float(grey[parts == part + 1].mean())

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leukoscope.cells.fingerprints import LUMINANCE, SIDE
+from leukoscope.cells.fingerprints import GREY, SIDE
 from leukoscope.progress import Bar
 
 Pixels = NDArray[np.float32]
@@ -96,7 +96,7 @@ def _coarse(thumbnails: NDArray[np.uint8], insides: NDArray[np.bool_]) -> Pixels
     coarse = np.empty((len(moves), len(thumbnails), COARSE, COARSE), np.float32)
 
     def one(row: int) -> None:
-        grey = thumbnails[row] @ LUMINANCE
+        grey = thumbnails[row] @ GREY
         within = insides[row]
         grey = (grey - grey[within].mean() if within.any() else grey) * within
         for move, shift in enumerate(moves):

@@ -23,6 +23,8 @@ Box = tuple[int, int, int, int]
 
 BACKGROUND = 10
 """Luminance (0-255) up to which a pixel is the black around the cell: room for JPEG's ringing."""
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Of red, green and blue, as Pillow computes it (ITU-R 601-2)."""
 
 
 class Preprocessing(BaseModel):

@@ -17,14 +17,12 @@ from torch import Tensor
 
 from leukoscope.cells.loader import Batch
 from leukoscope.cells.plans import turned
-from leukoscope.cells.preprocess import BACKGROUND
+from leukoscope.cells.preprocess import BACKGROUND, LUMINANCE
 from leukoscope.cells.store import StoreInfo
 
 Colour = Literal["training", "cell", "grey"]
 Change = Callable[[Tensor], Tensor]
 """(B, 3, H, W) float32 in [0, 1] → the same, as `Augmentation` gives it."""
-
-LUMINANCE = (0.299, 0.587, 0.114)
 
 OUTSIDE = -3.0
 """What the black around a cell becomes where a cell is its own standard: darker than all in it."""

@@ -127,6 +127,12 @@ class Store:
         info = info.model_copy(update={"division": division, "mean": mean, "std": std})
         return replace(self, info=info, cells=cells, plan=division.planned(cells, info.seed))
 
+    @property
+    def parts(self) -> int:
+        """Into how many parts the people are divided, for folds; 0: they are not."""
+        part = self.cells["part"]
+        return int(part.max()) + 1 if part.notna().any() else 0
+
     @cached_property
     def labels(self) -> NDArray[np.int64]:
         """(N,) 0 normal, 1 blast, -1 unknown."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from leukoscope.cells.fingerprints import LUMINANCE, SIDE
+from leukoscope.cells.fingerprints import GREY, SIDE
 from leukoscope.cells.neighbours import Pixels, Rows, turned, unit
 
 FINE, BROAD = 0.5, 2.5
@@ -70,7 +70,7 @@ def grey_textures(thumbnails: NDArray[np.uint8], insides: NDArray[np.bool_]) -> 
     greys = np.zeros((len(thumbnails), SIDE, SIDE), np.float32)
 
     def one(row: int) -> None:
-        detail, within = _texture((thumbnails[row] @ LUMINANCE)[..., None], insides[row])
+        detail, within = _texture((thumbnails[row] @ GREY)[..., None], insides[row])
         if within.any():
             greys[row] = (detail[..., 0] - detail[within].mean()) * within
 

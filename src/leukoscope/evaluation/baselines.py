@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from leukoscope.cells.preprocess import BACKGROUND
+from leukoscope.cells.preprocess import BACKGROUND, LUMINANCE
 from leukoscope.progress import tracked
 
 SIZE = ["area", "width", "height"]
@@ -63,8 +63,7 @@ def scores(
 
 
 def _measured(picture: NDArray[np.uint8]) -> list[float]:
-    # Luminance as Pillow computes it, ITU-R 601-2, so that the mask is that of the cell box.
-    mask = picture @ np.array([0.299, 0.587, 0.114]) > BACKGROUND
+    mask = picture @ np.array(LUMINANCE) > BACKGROUND  # that of the cell box
     if not mask.any():
         return [0.0] * len(SIZE + COLOUR)
     inside = picture[mask] / 255

@@ -42,7 +42,7 @@ def roc_band(scored: Scored, units: Units) -> pd.DataFrame:
     """
 
     def sensitivity(weights: Floats) -> Floats:
-        true, false = scored._cumulative(weights)
+        true, false = scored.cumulative(weights)
         drawn = (np.pad(counts / counts[:, -1:], ((0, 0), (1, 0))) for counts in (false, true))
         return np.stack([np.interp(GRID, *row) for row in zip(*drawn, strict=True)])
 
@@ -77,7 +77,7 @@ def precision_recall_band(scored: Scored, units: Units) -> pd.DataFrame:
     """
 
     def precision(weights: Floats) -> Floats:
-        true, false = scored._cumulative(weights)
+        true, false = scored.cumulative(weights)
         rows = []
         for found, wrong in zip(true, false, strict=True):
             # Cells are counted in whole numbers: half of one tells apart what rounding blurs.

@@ -81,7 +81,7 @@ class Scored:
         cells, of |mean probability of blast - share of blasts|. AUROC and average precision are
         NaN where a class is missing.
         """
-        true, false = self._cumulative(weights)
+        true, false = self.cumulative(weights)
         blasts, normals = true[:, -1:], false[:, -1:]
         with np.errstate(invalid="ignore", divide="ignore"):
             sensitivity, fallout = true / blasts, false / normals
@@ -102,7 +102,7 @@ class Scored:
             "ece": np.abs(sums[:, 1:]).sum(axis=1) / cells,
         }
 
-    def _cumulative(self, weights: Floats) -> tuple[Floats, Floats]:
+    def cumulative(self, weights: Floats) -> tuple[Floats, Floats]:
         """Return blasts and normal cells called blast as the threshold falls, (B, thresholds)."""
         order, ends = self._order
         drawn, truth = weights[:, order], self.truth[order]

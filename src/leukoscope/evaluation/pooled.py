@@ -43,9 +43,14 @@ def pool(runs: Sequence[Run], split: str = "test") -> dict[int, pd.DataFrame]:
     return pools
 
 
+def first_seed(pools: dict[int, pd.DataFrame]) -> pd.DataFrame:
+    """Return what the first seed says: of the same cells, in the same order, as all others."""
+    return next(iter(pools.values()))
+
+
 def scored(pools: dict[int, pd.DataFrame]) -> tuple[list[Scored], Units]:
     """Return what each seed says of the cells of `pools`, and the people they are of."""
-    first = next(iter(pools.values()))
+    first = first_seed(pools)
     truth = first["label"].eq(1).to_numpy(dtype=bool)
     seeds = [Scored(truth, cells["calibrated"].to_numpy()) for cells in pools.values()]
     return seeds, Units.of(first["person"], truth)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Template
 from markupsafe import Markup
 
 from leukoscope import __version__
@@ -25,6 +25,7 @@ from leukoscope.reporting.evaluation_tables import (
     metrics_table,
     points_table,
 )
+from leukoscope.reporting.pages import template
 from leukoscope.reporting.record import EXTERNAL, Record, of_phantoms
 from leukoscope.reporting.words import against, estimated
 from leukoscope.training.run import Run
@@ -124,17 +125,14 @@ def _told(run: Run, evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _template() -> Any:
-    environment = Environment(
-        loader=PackageLoader("leukoscope", "reporting"),
+def _template() -> Template:
+    return template(
+        "card.md.j2",
+        {"table": _table, "code": _code},
+        autoescape=False,
         finalize=_plain,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"table": _table, "code": _code}
-    return environment.get_template("card.md.j2")
 
 
 def _plain(value: Any) -> Any:

@@ -93,7 +93,8 @@ def section_of_folds(runs: Sequence[Run], name: str, key: str) -> Section:
         key: as for `section`.
     """
     evaluation, predictions, subjects = evaluate_folds(runs)
-    looks = looks_in_words(max(runs, key=lambda run: len(reads.read(run))))
+    most = max(runs, key=lambda run: len(reads.read(run)))
+    looks = f"Of the run whose test was looked at most often: {looks_in_words(most)}"
     judged = Judged(f"{name}, {len(runs)} folds,", evaluation, predictions)
     return _section(runs[0], judged, subjects, key, looks)
 
@@ -134,7 +135,7 @@ def lead(evaluation: Evaluation) -> str:
         return (
             f"{judged}each judged by the run that neither trained nor chose on them. Temperature "
             "and operating points of a run come from its own validation cells; a threshold is told "
-            "as the runs’ mean."
+            "as the runs’ mean, and its point need not lie on the curves."
         )
     return (
         f"{judged}judged by the weights of epoch {evaluation.epoch}. Probabilities are softened by "

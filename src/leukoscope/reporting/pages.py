@@ -1,17 +1,28 @@
-"""Templates of the HTML pages: one look, one set of filters."""
+"""Templates of what is written for people: one set of rules and filters."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 
-def template(name: str) -> Template:
-    """Return the template `name` of this package; what it is not given is an error."""
+def template(
+    name: str, filters: Mapping[str, Callable[..., Any]] = {}, **settings: Any
+) -> Template:
+    """Return the template `name` of this package; what it is not given is an error.
+
+    Args:
+        name: an HTML page, escaped, unless `settings` say otherwise.
+        filters: besides those of all templates.
+        settings: of jinja2's `Environment`.
+    """
     environment = Environment(
         loader=PackageLoader("leukoscope", "reporting"),
-        autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        **{"autoescape": True, **settings},
     )
     environment.filters |= {
         "count": "{:,}".format,
@@ -23,6 +34,7 @@ def template(name: str) -> Template:
         "known": pd.notna,
         "p_value": p_value,
     }
+    environment.filters |= filters
     return environment.get_template(name)
 
 

@@ -101,9 +101,11 @@ class Record:
         """Say how the cells are divided, with their numbers."""
         info = self.store.info
         drawn = POLICIES[info.division.split].format(seed=info.seed)
-        if info.division.split == "subject" and self.store.cells["part"].notna().any():
-            parts = int(self.store.cells["part"].max()) + 1
-            drawn += f", to {parts} parts; part {info.division.fold} tests, the next one validates"
+        if info.division.split == "subject" and self.store.parts:
+            drawn += (
+                f", to {self.store.parts} parts; part {info.division.fold} tests, the next one "
+                "validates"
+            )
         return f"{self.numbers()} Division: {drawn}."
 
     def numbers(self) -> str:

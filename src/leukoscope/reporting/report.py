@@ -13,6 +13,7 @@ import pandas as pd
 from leukoscope import __version__
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
+from leukoscope.evaluation.pooled import first_seed
 from leukoscope.evaluation.result import Evaluation
 from leukoscope.files import write_text
 from leukoscope.reporting import comparison
@@ -145,7 +146,7 @@ def _shown(
             confusion_figure=figures[comparison.confusion_file(network)],
             by_subject=right.astype(float).groupby(cells["subject"]).mean(),
             section=_section(network),
-            examples=groups(next(iter(network.pools.values())), store),
+            examples=groups(first_seed(network.pools), store),
         )
 
 

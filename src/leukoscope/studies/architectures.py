@@ -69,7 +69,7 @@ def plan(
     divisions: Mapping[str, Division | None] = {"": None}
     if folds is not None:
         opened = Store.open(store)
-        parts = int(opened.cells["part"].max()) + 1 if opened.cells["part"].notna().any() else 0
+        parts = opened.parts
         if folds != parts:
             raise BadInputError(
                 f"{store} was prepared with {parts or 'no'} parts of the people, not {folds}; "

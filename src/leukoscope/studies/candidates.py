@@ -24,16 +24,16 @@ class Candidate(BaseModel):
     """One way to train.
 
     Attributes:
-        recipe, overrides (``set`` in the file): as for `leukoscope.training.recipe.recipe`.
-        model, model_options: as for `leukoscope.models.create`.
+        recipe, overrides (``set`` in the file): as for `leukoscope.training.recipe.recipe`; the
+            recipe is the study's unless given.
+        model_options: of the study's model.
         store: None: the study's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
-    recipe: str
+    recipe: str | None = None
     overrides: Mapping[str, Any] = Field(default={}, alias="set")
-    model: str = "resnet18"
     model_options: Mapping[str, Any] = {}
     store: Path | None = None
 

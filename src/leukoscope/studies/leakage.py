@@ -24,11 +24,10 @@ import numpy as np
 import pandas as pd
 
 from leukoscope.cells.division import Division
-from leukoscope.cells.store import Store
 from leukoscope.evaluation.bootstrap import Units
 from leukoscope.evaluation.judgement import Estimator
 from leukoscope.evaluation.metrics import Floats
-from leukoscope.evaluation.pooled import averaged, estimates, pool, scored
+from leukoscope.evaluation.pooled import averaged, estimates, first_seed, pool, scored
 from leukoscope.evaluation.result import Estimate
 from leukoscope.studies.architectures import compare
 from leukoscope.studies.finding import Finding, Part, Verdict
@@ -79,8 +78,7 @@ class Inflation:
 
 def conduct(setup: Setup) -> Finding:
     """Train under each protocol with each seed; pool the folds, and judge."""
-    parts = int(Store.open(setup.store).divided(Division()).cells["part"].max()) + 1
-    divisions = {f"people/fold{fold}-": Division(fold=fold) for fold in range(parts)} | {
+    divisions = {f"people/fold{fold}-": Division(fold=fold) for fold in setup.folds()} | {
         "pictures/": Division(split="lab"),
         "lab/": Division(split="lab", plan="lab", validation_copies=True),
     }
@@ -99,7 +97,7 @@ def conduct(setup: Setup) -> Finding:
         inflation(pools, ("lab", "test"), ("people", "test")),
         inflation(pools, ("lab", "validation"), ("lab", "test")),
     ]
-    blasts = next(iter(pools["people", "test"].values()))["label"].mean()
+    blasts = first_seed(pools["people", "test"])["label"].mean()
     remark = f"To call all cells alike would be right for {max(blasts, 1 - blasts):.3f} of them."
     return STUDY.finding(
         setup, judge(*found), _table(found), _accuracies(pools, blasts), remark=remark
@@ -121,7 +119,7 @@ def inflation(
         claimed, true = sides(weights)
         return {metric: claimed[metric] - true[metric] for metric in METRICS}
 
-    both = pd.concat([next(iter(pools[side].values())) for side in (of, beyond)])
+    both = pd.concat([first_seed(pools[side]) for side in (of, beyond)])
     units = Units.of(both["person"], both["label"].eq(1).to_numpy(dtype=bool))
     estimate = Estimator(statistic, units)
     claimed, true = (float(side["accuracy"][0]) for side in sides(np.ones((1, len(both)))))
@@ -183,7 +181,7 @@ def _accuracies(pools: dict[tuple[str, str], Pools], blasts: float) -> pd.DataFr
     """
     rows = []
     for (protocol, split), seeds in pools.items():
-        cells = next(iter(seeds.values()))
+        cells = first_seed(seeds)
         for metric, estimate in estimates(seeds).items():
             if metric in METRICS:
                 rows.append(

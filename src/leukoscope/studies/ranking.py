@@ -10,7 +10,7 @@ import pandas as pd
 from leukoscope import models
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation.paired import delong, differences, mcnemar
-from leukoscope.evaluation.pooled import scored
+from leukoscope.evaluation.pooled import first_seed, scored
 from leukoscope.evaluation.result import Evaluation
 from leukoscope.studies.architectures import Network
 from leukoscope.training.run import Run
@@ -87,7 +87,7 @@ def differences_table(networks: Sequence[Network]) -> pd.DataFrame:
     rows = []
     for first, second in combinations(networks, 2):
         (one, units), (two, _) = scored(first.pools), scored(second.pools)
-        ids = [next(iter(network.pools.values()))["id"] for network in (first, second)]
+        ids = [first_seed(network.pools)["id"] for network in (first, second)]
         if not ids[0].equals(ids[1]):
             raise BadInputError(f"{first.name} and {second.name} did not test the same cells")
         truth, scores = one[0].truth, [one[0].probability, two[0].probability]

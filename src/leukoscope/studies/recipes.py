@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import roc_auc_score
 
 from leukoscope.cells.division import Division
-from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation.baselines import BASELINES
 from leukoscope.evaluation.bootstrap import Units
@@ -23,7 +23,7 @@ from leukoscope.evaluation.evaluate import settle
 from leukoscope.evaluation.judgement import Estimator
 from leukoscope.evaluation.metrics import Scored
 from leukoscope.evaluation.paired import differences
-from leukoscope.evaluation.pooled import averaged, pool, scored
+from leukoscope.evaluation.pooled import averaged, first_seed, pool, scored
 from leukoscope.evaluation.result import Estimate
 from leukoscope.studies.architectures import compare
 from leukoscope.studies.candidates import Candidate
@@ -57,7 +57,7 @@ class Tried:
         estimate = Estimator(averaged(seeds, METRICS), units)
         calls = [_called(self.folds, cells) for cells in self.pools.values()]
         aurocs = [_auroc(cells) for cells in self.pools.values()]
-        runs = [_auroc(next(iter(pool([run]).values()))) for run in self.folds]
+        runs = [_auroc(first_seed(pool([run]))) for run in self.folds]
         row: dict[str, object] = {
             "candidate": self.name,
             "runs": len(self.folds) + len(self.shifted),
@@ -82,13 +82,11 @@ def conduct(setup: Setup) -> Finding:
     """Train every candidate on every fold, and judge each against the first.
 
     Raises:
-        BadInputError: no candidates, stores of other cells, or runs of another configuration.
+        BadInputError: stores of other cells, or runs of another configuration.
     """
-    if setup.candidates is None:
-        raise BadInputError("study recipe needs --candidates, a YAML file of recipes")
     asked = setup.candidates
-    parts = int(Store.open(setup.store).divided(Division()).cells["part"].max()) + 1
-    places = {f"fold{fold}": Division(fold=fold) for fold in asked.folds or range(parts)}
+    assert asked, "no set-up of this study is without them"
+    places = {f"fold{fold}": Division(fold=fold) for fold in asked.folds or setup.folds()}
     if asked.shifted:
         places["shifted"] = Division(split="shifted")
     planned = {
@@ -124,7 +122,7 @@ def judge(first: Tried, other: Tried) -> Part:
     Raises:
         BadInputError: they were tested on other cells.
     """
-    ids = [next(iter(one.pools.values()))["id"] for one in (first, other)]
+    ids = [first_seed(one.pools)["id"] for one in (first, other)]
     if not ids[0].equals(ids[1]):
         raise BadInputError(f"{first.name} and {other.name} were tested on different cells")
     (one, units), (two, _) = scored(first.pools), scored(other.pools)
@@ -150,8 +148,8 @@ def judge(first: Tried, other: Tried) -> Part:
 def _config(setup: Setup, candidate: Candidate, seed: int, division: Division) -> RunConfig:
     return RunConfig.plan(
         candidate.store or setup.store,
-        candidate.model,
-        candidate.recipe,
+        setup.models[0],
+        candidate.recipe or setup.recipe,
         (*candidate.told, *setup.overrides),
         model_options=dict(candidate.model_options),
         seed=seed,
@@ -185,9 +183,8 @@ def _over_people(cells: pd.DataFrame, label: int) -> float:
     return float(cells[cells["label"] == label].groupby("person")["right"].mean().mean())
 
 
-def _auroc(cells: pd.DataFrame, column: str = "calibrated") -> float:
-    one = Scored(cells["label"].eq(1).to_numpy(dtype=bool), cells[column].to_numpy())
-    return float(one.scores(np.ones((1, len(cells))))["auroc"][0])
+def _auroc(cells: pd.DataFrame) -> float:
+    return float(roc_auc_score(cells["label"], cells["calibrated"]))
 
 
 def _with_limits(name: str, estimate: Estimate) -> dict[str, object]:
@@ -196,9 +193,9 @@ def _with_limits(name: str, estimate: Estimate) -> dict[str, object]:
 
 def _shortcuts(tried: Tried) -> list[dict[str, object]]:
     """Return a row a shortcut: what it says of the first seed's test cells."""
-    found = [next(iter(tried.pools.values()))]
+    found = [first_seed(tried.pools)]
     if tried.shifted:
-        found.append(next(iter(pool(tried.shifted).values())))
+        found.append(first_seed(pool(tried.shifted)))
     rows = []
     for name in BASELINES:
         row: dict[str, object] = {"candidate": name, "runs": 0}
@@ -229,4 +226,5 @@ STUDY = Study(
     conduct=conduct,
     usual=Defaults(models=("resnet18",)),
     quick=Defaults(models=("resnet18",), overrides=("epochs=3",)),
+    compares=True,
 )

@@ -88,6 +88,20 @@ class Setup:
             **self.machine,
         )
 
+    def folds(self) -> range:
+        """Return the parts of the store's people, each of which may test.
+
+        Raises:
+            BadInputError: the store's people are not divided.
+        """
+        parts = Store.open(self.store).parts
+        if not parts:
+            raise BadInputError(
+                f"the people of {self.store} are not divided into parts; "
+                "prepare it with --split subject"
+            )
+        return range(parts)
+
     def run(self, name: str, seed: int, **what: Any) -> Run:
         """Return the run `name` of `seed`, begun unless it is there; `what` is as for `config`.
 
@@ -114,8 +128,9 @@ class Setup:
         )
         seeds = "seed" if len(self.seeds) == 1 else "seeds"
         changed = f" with {', '.join(self.overrides)}" if self.overrides else ""
+        recipe = "each candidate's recipe" if self.candidates else f"recipe {self.recipe}"
         said = (
-            f"Measured with {', '.join(self.models)} under recipe {self.recipe}{changed}, "
+            f"Measured with {', '.join(self.models)} under {recipe}{changed}, "
             f"{seeds} {', '.join(map(str, self.seeds))}, {size} × {size} pixels, "
             f"on {store.info.cells:,} {cells} prepared with the {store.info.division.split} split."
         )
@@ -136,6 +151,7 @@ class Study:
         usual, quick: what it trains.
         varies: what `values` are, None: the study varies no number.
         networks: how many models it takes, None: any number.
+        compares: whether it holds candidates against each other, and so needs some.
     """
 
     name: str
@@ -146,6 +162,7 @@ class Study:
     quick: Defaults
     varies: str | None = None
     networks: int | None = 1
+    compares: bool = False
 
     def setup(
         self,
@@ -164,7 +181,7 @@ class Study:
         """Return the set-up of one conduct; what is not given is the study's own.
 
         Raises:
-            BadInputError: models or values that this study cannot take.
+            BadInputError: models, values or candidates that this study cannot take, or lacks.
         """
         own = self.quick if quick else self.usual
         if values and not self.varies:
@@ -175,8 +192,10 @@ class Study:
             raise BadInputError(
                 f"study {self.name} takes {self.networks} of --models, not {len(models)}"
             )
-        if candidates and self.name != "recipe":
+        if candidates and not self.compares:
             raise BadInputError(f"study {self.name} has no candidates: leave --candidates out")
+        if self.compares and not candidates:
+            raise BadInputError(f"study {self.name} needs --candidates, a YAML file of recipes")
         if not seeds or len(set(seeds)) < len(seeds):
             raise BadInputError("--seeds: one or more, all different")
         return Setup(
