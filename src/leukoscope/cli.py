@@ -122,8 +122,10 @@ def prepare(
     cells: Annotated[Path, typer.Argument(help="The manifest.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the store.")],
     split: Annotated[
-        Literal["subject", "lab", "official"],
-        typer.Option(help="By subject; by image as the lab did; by the official folds."),
+        Literal["subject", "lab", "official", "shifted"],
+        typer.Option(
+            help="By subject; by image as the lab did; by the official folds; fold 0 against the rest."
+        ),
     ] = "subject",
     folds: Annotated[
         int, typer.Option(min=3, help="Parts of the people, by subject: one tests, one validates.")

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ import torch
 
 from leukoscope import cli
 from leukoscope.cells import manifest
+from leukoscope.cells.splits import Policy
 from leukoscope.training.checkpoint import Checkpoint
 
 Leukoscope = Callable[..., subprocess.CompletedProcess[str]]
@@ -170,6 +172,12 @@ def test_help_imports_nothing_heavy() -> None:
         "sys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_command_line_knows_every_split() -> None:
+    """It names them itself, so that help needs no heavy import."""
+    asked = get_type_hints(cli.prepare)["split"]
+    assert get_args(asked) == get_args(Policy)
 
 
 def test_version(leukoscope: Leukoscope) -> None:
