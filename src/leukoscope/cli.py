@@ -124,7 +124,7 @@ def prepare(
     split: Annotated[
         Literal["subject", "lab", "official", "shifted"],
         typer.Option(
-            help="By subject; by image as the lab did; by the official folds; fold 0 against the rest."
+            help="By subject; by image, as the lab; by official folds; fold 0 against the rest."
         ),
     ] = "subject",
     folds: Annotated[
