@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,6 +39,24 @@ narrower than `NECK` of that circle; and it is stained: not over `PALE` times as
 and red cells are."""
 SLACK = 2.0
 """Pixels by which a way from pixel to pixel may be less deep than the straight line."""
+NEAR = ndimage.generate_binary_structure(2, 1)
+"""A pixel and its four neighbours."""
+
+Depth = NDArray[np.float64]
+
+
+class Look(NamedTuple):
+    """What is seen of a picture.
+
+    Attributes:
+        window: the square around the cell's core that a thumbnail shows, at full resolution.
+        frame: the whole picture reduced to about `FRAME` pixels, (H, W, 3) uint8.
+        depth: (H, W), of the cell in that frame: distance from the outside, 0 there.
+    """
+
+    window: Image.Image
+    frame: NDArray[np.uint8]
+    depth: Depth
 
 
 @dataclass(frozen=True)
@@ -81,26 +100,26 @@ def fingerprint(path: Path) -> tuple[NDArray[np.uint8], tuple[str, int, bool, bo
     box = cell_box(picture)
     left, upper, right, lower = box or (0, 0, *picture.size)
     touching = left == 0 or upper == 0 or right == picture.width or lower == picture.height
-    cut, frame = window(picture)
-    thumbnail, whole = np.asarray(cut.reduce(cut.width // SIDE)), mask(frame)
-    return thumbnail, (
+    seen = look(picture)
+    thumbnail = seen.window.reduce(seen.window.width // SIDE)
+    return np.asarray(thumbnail), (
         digest.hexdigest(),
         max(right - left, lower - upper),
-        not whole.any(),
+        not seen.depth.any(),
         box is not None and touching,
-        _several(frame, whole),
+        _several(seen.frame, seen.depth),
     )
 
 
-def window(picture: Image.Image) -> tuple[Image.Image, NDArray[np.uint8]]:
-    """Return the square around the cell's core that a thumbnail shows, and the reduced picture."""
+def look(picture: Image.Image) -> Look:
+    """Find the cell in an RGB `picture`."""
     factor = max(1, round(max(picture.size) / FRAME))
     frame = np.asarray(picture.reduce(factor))
-    whole = mask(frame)
-    down, right = ndimage.center_of_mass(core(whole)) if whole.any() else np.array(whole.shape) / 2
-    half = SIDE * factor // 2
-    left, upper = round((right + 0.5) * factor) - half, round((down + 0.5) * factor) - half
-    return picture.crop((left, upper, left + 2 * half, upper + 2 * half)), frame
+    depth = _depth(mask(frame))
+    middle = ndimage.center_of_mass(_core(depth)) if depth.any() else np.array(depth.shape) / 2
+    side = SIDE * factor
+    upper, left = (round((at + 0.5) * factor) - side // 2 for at in middle)
+    return Look(picture.crop((left, upper, left + side, upper + side)), frame, depth)
 
 
 def mask(thumbnail: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -108,53 +127,58 @@ def mask(thumbnail: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray(thumbnail @ GREY > BACKGROUND)
 
 
-def inside(lit: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the mask `lit` without its rim. A cell cut by the thumbnail has a rim there, too."""
-    depth = ndimage.distance_transform_edt(np.pad(lit, 1))[1:-1, 1:-1]
-    return np.asarray(depth > RIM)
-
-
 def insides_of(thumbnails: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return (N, SIDE, SIDE): where the inside of each cell's core is."""
+    """Return (N, SIDE, SIDE): where each cell's core is, without its rim."""
+
+    def inside(thumbnail: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        # A cell cut by the thumbnail has a rim there, too: outside is what lies beyond.
+        return np.asarray(_depth(_core(_depth(mask(thumbnail)))) > RIM)
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(lambda thumbnail: inside(core(mask(thumbnail))), thumbnails)
-        return np.array(list(found), bool).reshape(thumbnails.shape[:3])
+        return np.array(list(pool.map(inside, thumbnails)), bool).reshape(thumbnails.shape[:3])
 
 
-def core(lit: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the mask `lit` without what hangs on the cell: debris, tails, a smaller neighbour.
+def _depth(lit: NDArray[np.bool_]) -> Depth:
+    """Return how far each pixel of the mask `lit` lies from the outside, 0 there."""
+    return np.asarray(ndimage.distance_transform_edt(np.pad(lit, 1))[1:-1, 1:-1])
+
+
+def _core(depth: Depth) -> NDArray[np.bool_]:
+    """Return where the cell is without what hangs on it: debris, tails, a smaller neighbour.
 
     It is opened (eroded, then dilated) by a disc of `CORE` of its largest inscribed circle. The
     core of a cell stays where it is, whatever the segmenter took along with it.
     """
-    depth = ndimage.distance_transform_edt(np.pad(lit, 1))[1:-1, 1:-1]
     radius = CORE * depth.max()
     pieces, _ = ndimage.label(depth > radius)
     largest = pieces == pieces[np.unravel_index(depth.argmax(), depth.shape)]
-    return np.asarray((ndimage.distance_transform_edt(~largest) <= radius) & lit)
+    return np.asarray((ndimage.distance_transform_edt(~largest) <= radius) & (depth > 0))
 
 
-def _several(frame: NDArray[np.uint8], lit: NDArray[np.bool_]) -> bool:
-    """Tell whether the reduced picture `frame` with the mask `lit` holds two or more cells.
+def _several(frame: NDArray[np.uint8], depth: Depth) -> bool:
+    """Tell whether the reduced picture `frame` with a mask of this `depth` holds two or more cells.
 
     The mask is eroded further and further: where it parts, each part is looked at.
     """
+    # A part's largest inscribed circle is around a summit of the depth. Of two circles of the radii
+    # r and R, d apart, the mask between is at least (r + R - d) / 2 deep. So a second cell, behind
+    # a neck, lies further off than R + r - 2 NECK r: most pictures end here.
+    deepest = depth.max()
+    summits = (depth >= SECOND * deepest) & (depth == ndimage.maximum_filter(depth, footprint=NEAR))
+    down, right = np.nonzero(summits)
+    radii = depth[summits]
+    first = radii.argmax()
+    apart = np.hypot(down - down[first], right - right[first])
+    if not (apart > deepest + (1 - 2 * NECK) * radii - SLACK).any():
+        return False
+
     grey = frame @ GREY
 
     def brightness(parts: NDArray[np.integer], part: np.integer) -> float:
         return float(grey[parts == part + 1].mean())
 
-    depth = ndimage.distance_transform_edt(np.pad(lit, 1))[1:-1, 1:-1]
-    deepest = depth.max()
-    # Between two circles of the radii r and R, d apart, a mask is at least (r + R - d) / 2 deep. So
-    # a second cell, behind a neck, lies further off than R + r - 2 NECK r: most pictures end here.
-    middle = np.array(np.unravel_index(depth.argmax(), depth.shape))
-    apart = np.hypot(*(np.indices(depth.shape) - middle[:, None, None]))
-    beyond = apart > deepest + (1 - 2 * NECK) * depth - SLACK
-    if not (beyond & (depth >= SECOND * deepest)).any():
-        return False
     for level in np.arange(0, NECK, 0.05):
-        parts, count = ndimage.label(depth > level * deepest)
+        parts, count = ndimage.label(depth > level * deepest, NEAR)
         if count < 2:
             continue
         radii = np.asarray(ndimage.maximum(depth, parts, range(1, count + 1))) / deepest

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from leukoscope.cells.fingerprints import SIDE, mask, window
+from leukoscope.cells.fingerprints import SIDE, look, mask
 from leukoscope.cells.preprocess import read_picture
 
 RIM = 2
@@ -45,7 +45,7 @@ def difference(one: str, other: str) -> float:
 
 def _inside(path: str) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
     """Return the window around the cell at full resolution, and where its inside is."""
-    cut, _ = window(read_picture(Path(path)))
+    cut = look(read_picture(Path(path))).window
     pixels = np.asarray(cut)
     rim = RIM * cut.width // SIDE
     return pixels.astype(np.int16), ndimage.binary_erosion(mask(pixels), iterations=rim)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from leukoscope import __version__
 from leukoscope.cells.audit import DOUBTS, Audit
-from leukoscope.cells.fingerprints import window
+from leukoscope.cells.fingerprints import look
 from leukoscope.cells.manifest import CLASSES
 from leukoscope.cells.neighbours import turned
 from leukoscope.cells.preprocess import read_picture
@@ -176,7 +176,7 @@ def _shown(cell: pd.Series, turn: int = 0) -> Shown:
 
 @lru_cache(maxsize=1024)
 def _picture(path: str, turn: int) -> str:
-    cut, _ = window(read_picture(Path(path)))
+    cut = look(read_picture(Path(path))).window
     small = cut.resize((SHOWN, SHOWN), Image.Resampling.BOX)
     image = Image.fromarray(np.ascontiguousarray(turned(np.asarray(small), turn)))
     with BytesIO() as file:
