@@ -217,7 +217,10 @@ def train(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="The run folder.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="The run folder; with --cells also that of folds, as one ensemble."),
+    ],
     split: Annotated[Split, typer.Option(help="Which cells.")] = "test",
     cells: Annotated[
         Path | None, typer.Option(metavar="MANIFEST", help="Other cells, instead of a split.")
@@ -234,16 +237,19 @@ def evaluate(
     from leukoscope.cells import manifest as table
     from leukoscope.evaluation import evaluate as judge
     from leukoscope.evaluation.describe import describe
+    from leukoscope.evaluation.ensemble import Ensemble
     from leukoscope.training.run import Run
 
-    opened = Run.open(run)
+    judged: Run | Ensemble
     if cells:
-        found = judge.evaluate_others(opened, table.read(cells), cells.stem, checkpoint)
+        judged = Run.open(run) if Run.exists(run) else Ensemble.open(run)
+        found = judge.evaluate_others(judged, table.read(cells), cells.stem, checkpoint)
     else:
-        found = judge.evaluate(opened, split, checkpoint)
-    print(describe(opened, found))
+        judged = Run.open(run)
+        found = judge.evaluate(judged, split, checkpoint)
+    print(describe(judged, found))
     if submission:
-        judge.write_submission(opened, found.name, checkpoint, submission)
+        judge.write_submission(judged, found.name, checkpoint, submission)
         print(f"submission: {submission}")
 
 

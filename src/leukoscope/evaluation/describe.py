@@ -3,6 +3,7 @@
 import pandas as pd
 
 from leukoscope.evaluation import reads
+from leukoscope.evaluation.ensemble import Ensemble
 from leukoscope.evaluation.result import Calls, Estimate, Evaluation, subjects_file
 from leukoscope.training.run import Run
 
@@ -27,11 +28,16 @@ TITLES = {
 """What to call each metric."""
 
 
-def describe(run: Run, evaluation: Evaluation) -> str:
-    """Say what an `evaluation` of `run` found."""
+def describe(judged: Run | Ensemble, evaluation: Evaluation) -> str:
+    """Say what an `evaluation` of a run or an ensemble found."""
+    if isinstance(judged, Ensemble):
+        whose, source, looks = f"mean of {len(judged.runs)} runs", "the folds' test cells", 0
+    else:
+        whose, source = f"weights of epoch {evaluation.epoch}", "validation"
+        looks = len(reads.read(judged))
     lines = [
-        f"{evaluation.name}: {evaluation.cells:,} labelled cells, weights of epoch "
-        f"{evaluation.epoch}, temperature {evaluation.temperature:.2f} (from validation)"
+        f"{evaluation.name}: {evaluation.cells:,} labelled cells, {whose}, temperature "
+        f"{evaluation.temperature:.2f} (from {source})"
     ]
     if known := evaluation.known_subjects:
         lines.append(
@@ -52,7 +58,7 @@ def describe(run: Run, evaluation: Evaluation) -> str:
     lines += [_line(TITLES[name], value) for name, value in half.metrics.items()]
     lines += [_line(TITLES[name], value) for name, value in evaluation.scores.items()]
     lines += without_width(evaluation)
-    lines += ["", "operating points, chosen on validation"]
+    lines += ["", f"operating points, chosen on {source}"]
     lines += [_point(calls) for calls in evaluation.calls]
     lines += ["", "shortcuts on the same cells, and what the network gains in AUROC over them"]
     for shortcut in evaluation.shortcuts:
@@ -61,14 +67,13 @@ def describe(run: Run, evaluation: Evaluation) -> str:
             f"  {shortcut.name:18} AUROC {_number(shortcut.auroc.value)}   gain "
             f"{_number(gain.value, '+z.3f')} ({_range(gain)}){_verdict(gain)}"
         )
-    subjects = pd.read_csv(subjects_file(run, evaluation.name, evaluation.checkpoint))
+    subjects = pd.read_csv(subjects_file(judged, evaluation.name, evaluation.checkpoint))
     lines += ["", f"{subjects['subject'].nunique()} subjects; the worst:"]
     for row in subjects.head(WORST).itertuples():
         lines.append(
             f"  {row.subject:16} {row.correct:5,} of {row.cells:5,} right, "
             f"{row.accuracy:.3f} ({row.low:.3f} to {row.high:.3f})"
         )
-    looks = len(reads.read(run))
     if evaluation.name == "test" and looks > 1:
         lines += ["", f"the test split was looked at with {looks} different weights of this run"]
     return "\n".join(lines)

@@ -8,18 +8,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from leukoscope.cells.store import Store
+from leukoscope.errors import BadInputError
 from leukoscope.evaluation import baselines, reads, shift
-from leukoscope.evaluation.bootstrap import Units
-from leukoscope.evaluation.calibration import fit_temperature, probability
+from leukoscope.evaluation.calibration import probability
+from leukoscope.evaluation.ensemble import Ensemble
 from leukoscope.evaluation.judgement import judge
-from leukoscope.evaluation.metrics import Scored
-from leukoscope.evaluation.operating import operating_points
-from leukoscope.evaluation.predictions import predict, predict_others
+from leukoscope.evaluation.predictions import predict, predict_others, prepared
 from leukoscope.evaluation.result import (
     Evaluation,
+    Judged,
     Settled,
     metrics_file,
     predictions_file,
@@ -43,27 +45,41 @@ def evaluate(run: Run, split: str = "test", which: Which = "best") -> Evaluation
         reads.record(run, which, _epoch(run, which))
     store = run.open_store()
     features = baselines.shortcuts(store.pixels[store.rows(split)])
-    return _judged(run, split, which, predictions, _training_features(store), features)
+    known, blasts = _known(store, store.rows("train"))
+    predictions = predictions.assign(**baselines.scores(known, blasts, features))
+    return _judged(run, split, which, settle(run, which), predictions)
 
 
-def evaluate_others(run: Run, cells: pd.DataFrame, name: str, which: Which = "best") -> Evaluation:
-    """Judge `run` on other `cells`, a manifest, by what its own validation cells settled.
+def evaluate_others(
+    judged: Run | Ensemble, cells: pd.DataFrame, name: str, which: Which = "best"
+) -> Evaluation:
+    """Judge a run or an ensemble on other `cells`, a manifest, by what its own cells settled.
 
-    The evaluation is called ``external-<name>`` and says where the pictures lie outside what the
-    network was trained on.
+    The evaluation is called ``external-<name>`` and says where the pictures lie outside what was
+    trained on.
 
     Raises:
-        BadInputError: pictures cannot be read; all are listed.
+        BadInputError: pictures cannot be read (all are listed), or the last epochs of an ensemble
+            are asked for: its runs were tested with their best ones.
     """
-    predictions, pixels = predict_others(run, cells, which)
+    if isinstance(judged, Ensemble) and which != "best":
+        raise BadInputError("an ensemble takes each run's best weights, not the last ones")
+    runs = judged.runs if isinstance(judged, Ensemble) else [judged]
+    store = runs[0].open_store()
+    pixels = prepared(cells, store.info.preprocessing)
+    predictions = predict_others(runs, cells, pixels, which)
+    if isinstance(judged, Ensemble):
+        settled, trained = judged.settled(), np.arange(len(store.cells))
+    else:
+        settled, trained = settle(judged, which), store.rows("train")
     features = baselines.shortcuts(pixels)
-    store = run.open_store()
-    training = _training_features(store)
+    known, blasts = _known(store, trained)
+    predictions = predictions.assign(**baselines.scores(known, blasts, features))
     external = {
-        "shifts": shift.measured(training, features),
+        "shifts": shift.measured(known, features),
         "known_subjects": sorted(set(store.cells["subject"].dropna()) & set(cells["subject"])),
     }
-    return _judged(run, f"external-{name}", which, predictions, training, features, external)
+    return _judged(judged, f"external-{name}", which, settled, predictions, external)
 
 
 def settle(run: Run, which: Which = "best") -> Settled:
@@ -74,28 +90,20 @@ def settle(run: Run, which: Which = "best") -> Settled:
         if kept.epoch == epoch:
             return kept
     cells = predict(run, "validation", which)
-    logit, truth = cells["logit"].to_numpy(), cells["label"].eq(1).to_numpy(dtype=bool)
-    temperature = fit_temperature(logit, truth)
-    scored = Scored(truth, probability(logit, temperature))
-    points = operating_points(scored, Units.of(cells["person"], truth))
-    return Settled(epoch=epoch, temperature=temperature, points=points).write(path)
+    return Settled.by(cells, epoch).write(path)
 
 
 def _judged(
-    run: Run,
+    judged: Judged,
     name: str,
     which: Which,
+    settled: Settled,
     predictions: pd.DataFrame,
-    training: pd.DataFrame,
-    features: pd.DataFrame,
     external: Mapping[str, Any] = {},
 ) -> Evaluation:
-    settled, store = settle(run, which), run.open_store()
-    logit = predictions["logit"].to_numpy()
-    predictions["calibrated"] = probability(logit, settled.temperature)
-    blasts = store.labels[store.rows("train")] == 1
-    predictions = predictions.assign(**baselines.scores(training, blasts, features))
-    with atomic(predictions_file(run, name, which)) as scratch:
+    calibrated = probability(predictions["logit"].to_numpy(), settled.temperature)
+    predictions = predictions.assign(calibrated=calibrated)
+    with atomic(predictions_file(judged, name, which)) as scratch:
         predictions.to_parquet(scratch, index=False)
 
     labelled = predictions.dropna(subset=["label"]).astype({"label": int}).reset_index(drop=True)
@@ -111,24 +119,25 @@ def _judged(
         **external,
     )
     if len(labelled):
-        with atomic(subjects_file(run, name, which)) as scratch:
+        with atomic(subjects_file(judged, name, which)) as scratch:
             table = by_subject(labelled, settled.points[0])
             table.to_csv(scratch, index=False, lineterminator="\n")
         found = judge(labelled, {point: point.threshold for point in settled.points})
         evaluation = evaluation.model_copy(update=dict(found))
-    return evaluation.write(metrics_file(run, name, which))
+    return evaluation.write(metrics_file(judged, name, which))
 
 
-def write_submission(run: Run, split: str, which: Which, path: Path) -> None:
+def write_submission(judged: Judged, split: str, which: Which, path: Path) -> None:
     """Write the Kaggle form ``ID,label``: each cell's id and call, in the manifest's order."""
-    predictions = pd.read_parquet(predictions_file(run, split, which))
+    predictions = pd.read_parquet(predictions_file(judged, split, which))
     table = predictions[["id", "call"]].set_axis(["ID", "label"], axis=1)
     with atomic(path) as scratch:
         table.to_csv(scratch, index=False, lineterminator="\n")
 
 
-def _training_features(store: Store) -> pd.DataFrame:
-    return baselines.shortcuts(store.pixels[store.rows("train")])
+def _known(store: Store, rows: NDArray[np.int64]) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
+    """Return what shortcuts learn from: features of the cells trained on, and which are blasts."""
+    return baselines.shortcuts(store.pixels[rows]), store.labels[rows] == 1
 
 
 def _epoch(run: Run, which: Which) -> int:

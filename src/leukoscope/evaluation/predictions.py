@@ -6,7 +6,7 @@ of blast, and call (0 normal, 1 blast: what is likelier). An evaluation adds ``c
 probability after the temperature, and what each of `leukoscope.evaluation.baselines` would say.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -51,26 +51,38 @@ def predict(run: Run, split: str, which: Which = "best") -> pd.DataFrame:
     return _table(store.cells.iloc[rows], _logits(run, which, batches))
 
 
-def predict_others(
-    run: Run, cells: pd.DataFrame, which: Which = "best"
-) -> tuple[pd.DataFrame, NDArray[np.uint8]]:
-    """Return the predictions for `cells`, a manifest, and their pixels, (N, H, W, 3) uint8.
-
-    The pictures are prepared exactly as those the network was trained on.
+def prepared(cells: pd.DataFrame, settings: Preprocessing) -> NDArray[np.uint8]:
+    """Return the pictures of `cells`, a manifest, as networks are shown them: (N, H, W, 3).
 
     Raises:
         BadInputError: pictures cannot be read; all are listed.
     """
-    settings = run.open_store().info.preprocessing
     paths = [Path(path) for path in cells["path"]]
     pictures = each(partial(_pixels, settings=settings), paths, "preparing cells")
-    pixels = np.stack(list(pictures))
-    batches = (
-        Batch(torch.from_numpy(pixels[start : start + BATCH]), None, torch.empty(0))
-        for start in range(0, len(pixels), BATCH)
-    )
-    cells = cells.assign(person=people(cells))
-    return _table(cells, _logits(run, which, batches)), pixels
+    return np.stack(list(pictures))
+
+
+def predict_others(
+    runs: Sequence[Run], cells: pd.DataFrame, pixels: NDArray[np.uint8], which: Which = "best"
+) -> pd.DataFrame:
+    """Return the predictions for `cells`, a manifest: the mean log-odds of all `runs`.
+
+    Args:
+        runs: at least one, of one preprocessing.
+        cells: N of them.
+        pixels: (N, H, W, 3) uint8, as from `prepared`.
+        which: weights of each run.
+    """
+    logits = []
+    for run in runs:
+        batches = (
+            Batch(torch.from_numpy(pixels[start : start + BATCH]), None, torch.empty(0))
+            for start in range(0, len(pixels), BATCH)
+        )
+        what = f"{run.config.model} on other cells"
+        told = tracked(batches, what, -(-len(pixels) // BATCH), "batches")
+        logits.append(_logits(run, which, told))
+    return _table(cells.assign(person=people(cells)), np.mean(logits, axis=0))
 
 
 def _pixels(path: Path, settings: Preprocessing) -> NDArray[np.uint8]:

@@ -11,15 +11,27 @@ Those of the last epoch's weights, instead of the best one's, end in ``-last``.
 """
 
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
+import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from leukoscope.errors import BadInputError
-from leukoscope.evaluation.operating import OperatingPoint
+from leukoscope.evaluation.bootstrap import Units
+from leukoscope.evaluation.calibration import fit_temperature, probability
+from leukoscope.evaluation.metrics import Scored
+from leukoscope.evaluation.operating import OperatingPoint, operating_points
 from leukoscope.evaluation.shift import Shift
 from leukoscope.files import write_text
 from leukoscope.training.run import Run, Which
+
+
+class Judged(Protocol):
+    """What can be judged, a run or an ensemble; the results are kept in its folder."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
 
 
 class Result(BaseModel):
@@ -34,11 +46,26 @@ class Result(BaseModel):
 
 
 class Settled(Result):
-    """What validation decided for the weights of `epoch`."""
+    """What cells that a model did not train on decided for it.
 
-    epoch: int
+    Attributes:
+        epoch: of the weights; None: those of several runs.
+        temperature: see `leukoscope.evaluation.calibration`.
+        points: see `leukoscope.evaluation.operating`.
+    """
+
+    epoch: int | None
     temperature: float
     points: list[OperatingPoint]
+
+    @classmethod
+    def by(cls, cells: pd.DataFrame, epoch: int | None) -> Self:
+        """Return what `cells` decide: their ``logit``, ``label`` and ``person``, both classes."""
+        logit, truth = cells["logit"].to_numpy(), cells["label"].eq(1).to_numpy(dtype=bool)
+        temperature = fit_temperature(logit, truth)
+        scored = Scored(truth, probability(logit, temperature))
+        points = operating_points(scored, Units.of(cells["person"], truth))
+        return cls(epoch=epoch, temperature=temperature, points=points)
 
 
 class Estimate(Result):
@@ -89,8 +116,8 @@ class Evaluation(Result):
     Attributes:
         name: of the cells: a split, or ``external-<name>``.
         checkpoint: whose weights.
-        epoch: in which they stood so; None: those of several runs, one a fold.
-        temperature: that softened the probabilities, fitted on validation; None likewise.
+        epoch: in which they stood so; None: those of several runs.
+        temperature: that softened the probabilities; None: each run of several brought its own.
         cells: with a label; the others cannot be judged.
         normal_subjects: people with normal cells among them.
         blast_subjects: people with blasts.
@@ -141,19 +168,19 @@ class Evaluation(Result):
         return cls.model_validate_json(path.read_text(encoding="utf-8"))
 
 
-def metrics_file(run: Run, name: str, which: Which = "best") -> Path:
+def metrics_file(judged: Judged, name: str, which: Which = "best") -> Path:
     """Return where an evaluation is kept."""
-    return run.folder / f"metrics-{_stem(name, which)}.json"
+    return judged.folder / f"metrics-{_stem(name, which)}.json"
 
 
-def predictions_file(run: Run, name: str, which: Which = "best") -> Path:
+def predictions_file(judged: Judged, name: str, which: Which = "best") -> Path:
     """Return where its predictions are kept."""
-    return run.folder / f"predictions-{_stem(name, which)}.parquet"
+    return judged.folder / f"predictions-{_stem(name, which)}.parquet"
 
 
-def subjects_file(run: Run, name: str, which: Which = "best") -> Path:
+def subjects_file(judged: Judged, name: str, which: Which = "best") -> Path:
     """Return where its table of subjects is kept."""
-    return run.folder / f"subjects-{_stem(name, which)}.csv"
+    return judged.folder / f"subjects-{_stem(name, which)}.csv"
 
 
 def settled_file(run: Run, which: Which) -> Path:

@@ -16,7 +16,7 @@ from leukoscope.evaluation.evaluate import evaluate
 from leukoscope.evaluation.pooled import estimates, pool
 from leukoscope.evaluation.result import Estimate, metrics_file
 from leukoscope.studies.runs import complete, open_or_create
-from leukoscope.training.run import Run, RunConfig
+from leukoscope.training.run import Run, RunConfig, runs_below
 
 
 @dataclass(frozen=True)
@@ -124,12 +124,7 @@ def networks_of(folder: Path) -> list[Network]:
     Raises:
         BadInputError: there is none.
     """
-    places = sorted(
-        path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/config.yaml")
-    )
-    if not places:
-        raise BadInputError(f"{folder} holds no runs; make them with `leukoscope compare`")
-    return _networks({place.relative_to(folder): Run.open(place) for place in places})
+    return _networks({run.folder.relative_to(folder): run for run in runs_below(folder)})
 
 
 def _networks(runs: Mapping[Path, Run]) -> list[Network]:

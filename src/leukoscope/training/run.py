@@ -190,6 +190,18 @@ class Run:
         return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
+def runs_below(folder: Path) -> list[Run]:
+    """Return the runs in `folder`, or one below it, as `leukoscope compare` lays them.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    found = [path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/config.yaml")]
+    if not found:
+        raise BadInputError(f"{folder} holds no runs; make them with `leukoscope compare`")
+    return [Run.open(place) for place in sorted(found)]
+
+
 def _environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
