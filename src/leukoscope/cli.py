@@ -230,7 +230,7 @@ def evaluate(
         Path | None, typer.Option(metavar="CSV", help="Also write the Kaggle form ID,label.")
     ] = None,
 ) -> None:
-    """Judge a run by subject: metrics with intervals, operating points, shortcuts, predictions.
+    """Judge a run by subject: metrics with intervals, operating points, baselines, predictions.
 
     The temperature and the operating points come from the run's own validation cells.
     """

@@ -1,9 +1,9 @@
-"""Shortcuts: discs of known size and colour."""
+"""Baselines: discs of known size and colour."""
 
 import numpy as np
 import pytest
 
-from leukoscope.evaluation.baselines import BASELINES, scores, shortcuts
+from leukoscope.evaluation.baselines import BASELINES, features, scores
 
 
 def box(height: int, width: int, colour: tuple[int, int, int] | np.ndarray) -> np.ndarray:
@@ -15,7 +15,7 @@ def box(height: int, width: int, colour: tuple[int, int, int] | np.ndarray) -> n
 def test_what_is_measured_of_a_cell() -> None:
     striped = box(4, 8, (100, 50, 200))
     striped[2:4] //= 2
-    row = shortcuts(np.stack([striped, box(0, 0, (0, 0, 0))]))
+    row = features(np.stack([striped, box(0, 0, (0, 0, 0))]))
     assert row.loc[0, ["area", "width", "height"]].tolist() == [32 / 400, 8 / 20, 4 / 20]
     # The upper half of the cell lies above its box's start and is half as bright.
     assert row.loc[0, "mean_red"] == pytest.approx(75 / 255)
@@ -23,15 +23,15 @@ def test_what_is_measured_of_a_cell() -> None:
     assert (row.loc[1] == 0).all()
 
 
-def test_each_shortcut_sees_what_it_is_named_for() -> None:
+def test_each_baseline_sees_what_it_is_named_for() -> None:
     random = np.random.default_rng(0)
     truth = np.arange(80) % 2 == 0
     sizes = 6 + 6 * truth + random.integers(0, 2, 80)
     colours = random.integers(90, 200, (80, 3))
     cells = np.stack([box(size, size, colour) for size, colour in zip(sizes, colours, strict=True)])
     grain = random.integers(0, 40, cells.shape, dtype=np.uint8)
-    features = shortcuts(np.where(cells, cells + grain, 0).astype(np.uint8))
-    found = scores(features[:60], truth[:60], features[60:])
+    measured = features(np.where(cells, cells + grain, 0).astype(np.uint8))
+    found = scores(measured[:60], truth[:60], measured[60:])
     right = {name: ((score >= 0.5) == truth[60:]).mean() for name, score in found.items()}
     assert list(right) == list(BASELINES)
     assert right["size only"] == right["size and colour"] == 1

@@ -51,7 +51,7 @@ def cells_of(run: Run) -> pd.DataFrame:
 
 def test_subjects_come_before_cells_and_everything_is_there(page: Page) -> None:
     text = page.text
-    order = ["Subject by subject", "Over all cells", "Against shortcuts", "Failures"]
+    order = ["Subject by subject", "Over all cells", "Against baselines", "Failures"]
     places = [text.index(heading) for heading in order]
     assert places == sorted(places)
     for told in (

@@ -42,10 +42,10 @@ def test_folds_are_judged_as_one(folds: Network) -> None:
         assert calls.confusion == np.sum(confusions, axis=0).tolist()
         thresholds = [one.calls[place].point.threshold for one in each]
         assert calls.point.threshold == pytest.approx(np.mean(thresholds))
-    # Each shortcut is the one that the run's own training cells fitted.
-    for place, shortcut in enumerate(evaluation.shortcuts):
-        right = sum((one.shortcuts[place].accuracy.value or 0) * one.cells for one in each)
-        assert shortcut.accuracy.value == pytest.approx(right / evaluation.cells)
+    # Each baseline is the one that the run's own training cells fitted.
+    for place, baseline in enumerate(evaluation.baselines):
+        right = sum((one.baselines[place].accuracy.value or 0) * one.cells for one in each)
+        assert baseline.accuracy.value == pytest.approx(right / evaluation.cells)
 
 
 def test_a_report_of_folds_leads_with_their_subjects(folds: Network, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from leukoscope.evaluation.result import Estimate, Shortcut
+from leukoscope.evaluation.result import Baseline, Estimate
 from leukoscope.reporting.words import against, counted, estimated
 
 
@@ -23,10 +23,10 @@ def estimate(value: float | None, low: float | None = None, high: float | None =
 )
 def test_a_gain_is_put_into_words_by_its_interval(gain: Estimate, said: str) -> None:
     other = estimate(0.8)
-    shortcut = Shortcut(
+    baseline = Baseline(
         name="size only", auroc=other, auroc_gain=gain, accuracy=other, accuracy_gain=gain
     )
-    assert against(shortcut).startswith(said)
+    assert against(baseline).startswith(said)
 
 
 def test_numbers_are_said_with_what_is_known_of_them() -> None:

@@ -60,7 +60,7 @@ def test_the_table_is_what_the_runs_say(folded: Store, asked: Candidates, tmp_pa
     finding = recipes.conduct(setup)
     table = finding.table.set_index("candidate")
     assert list(table.index[:2]) == ["lab", "fast"]
-    assert {"majority class", "size only", "colour only", "size and colour"} <= set(table.index)
+    assert {"majority class", "size only", "colour only", "handmade features"} <= set(table.index)
     folder = tmp_path / "study" / "runs" / "fast"
     runs = [Run.open(folder / f"fold{fold}-seed0") for fold in range(5)]
     assert runs[0].config.recipe.augmentation.scale == 0.1
@@ -83,9 +83,9 @@ def test_the_table_is_what_the_runs_say(folded: Store, asked: Candidates, tmp_pa
         roc_auc_score(part["label"].astype(int), part["calibrated"]) for _, part in by_fold
     )
     assert row["worst_fold_auroc"] == pytest.approx(lowest)
-    for shortcut in ("majority class", "size only"):
-        expected = roc_auc_score(label, cells[shortcut])
-        assert table.loc[shortcut, "auroc"] == pytest.approx(expected)
+    for baseline in ("majority class", "size only", "handmade features"):
+        expected = roc_auc_score(label, cells[baseline])
+        assert table.loc[baseline, "auroc"] == pytest.approx(expected)
 
     shifted = Run.open(folder / "shifted-seed0")
     store = shifted.open_store()

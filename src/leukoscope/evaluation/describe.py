@@ -60,11 +60,11 @@ def describe(judged: Run | Ensemble, evaluation: Evaluation) -> str:
     lines += without_width(evaluation)
     lines += ["", f"operating points, chosen on {source}"]
     lines += [_point(calls) for calls in evaluation.calls]
-    lines += ["", "shortcuts on the same cells, and what the network gains in AUROC over them"]
-    for shortcut in evaluation.shortcuts:
-        gain = shortcut.auroc_gain
+    lines += ["", "baselines on the same cells, and what the network gains in AUROC over them"]
+    for baseline in evaluation.baselines:
+        gain = baseline.auroc_gain
         lines.append(
-            f"  {shortcut.name:18} AUROC {_number(shortcut.auroc.value)}   gain "
+            f"  {baseline.name:18} AUROC {_number(baseline.auroc.value)}   gain "
             f"{_number(gain.value, '+z.3f')} ({_range(gain)}){_verdict(gain)}"
         )
     subjects = pd.read_csv(subjects_file(judged, evaluation.name, evaluation.checkpoint))

@@ -44,7 +44,7 @@ def evaluate(run: Run, split: str = "test", which: Which = "best") -> Evaluation
     if split == "test":
         reads.record(run, which, _epoch(run, which))
     store = run.open_store()
-    features = baselines.shortcuts(store.pixels[store.rows(split)])
+    features = baselines.features(store.pixels[store.rows(split)])
     known, blasts = _known(store, store.rows("train"))
     predictions = predictions.assign(**baselines.scores(known, blasts, features))
     return _judged(run, split, which, settle(run, which), predictions)
@@ -72,11 +72,11 @@ def evaluate_others(
         settled, trained = judged.settled(), np.arange(len(store.cells))
     else:
         settled, trained = settle(judged, which), store.rows("train")
-    features = baselines.shortcuts(pixels)
+    features = baselines.features(pixels)
     known, blasts = _known(store, trained)
     predictions = predictions.assign(**baselines.scores(known, blasts, features))
     external = {
-        "shifts": shift.measured(known, features),
+        "shifts": shift.measured(known[baselines.OUTSIDE], features),
         "known_subjects": sorted(set(store.cells["subject"].dropna()) & set(cells["subject"])),
     }
     return _judged(judged, f"external-{name}", which, settled, predictions, external)
@@ -137,7 +137,7 @@ def write_submission(judged: Judged, split: str, which: Which, path: Path) -> No
 
 def _known(store: Store, rows: NDArray[np.int64]) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
     """Return what shortcuts learn from: features of the cells trained on, and which are blasts."""
-    return baselines.shortcuts(store.pixels[rows]), store.labels[rows] == 1
+    return baselines.features(store.pixels[rows]), store.labels[rows] == 1
 
 
 def _epoch(run: Run, which: Which) -> int:

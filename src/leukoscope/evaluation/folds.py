@@ -1,6 +1,6 @@
 """The folds of one network, judged as one: each person is tested once, by a run new to them.
 
-Each run brings its own temperature, thresholds and shortcuts, as its own validation and training
+Each run brings its own temperature, thresholds and baselines, as its own validation and training
 cells settled them. So the figures are those of the way a network is made, not of one network.
 """
 

@@ -12,7 +12,7 @@ from leukoscope.evaluation.baselines import BASELINES
 from leukoscope.evaluation.bootstrap import Statistic, Units, interval, sample
 from leukoscope.evaluation.metrics import CALL_METRICS, Floats, Scored
 from leukoscope.evaluation.operating import HALF, OperatingPoint
-from leukoscope.evaluation.result import Calls, Estimate, Shortcut
+from leukoscope.evaluation.result import Baseline, Calls, Estimate
 
 
 class Judgement(TypedDict):
@@ -20,7 +20,7 @@ class Judgement(TypedDict):
 
     scores: dict[str, Estimate]
     calls: list[Calls]
-    shortcuts: list[Shortcut]
+    baselines: list[Baseline]
 
 
 class Estimator:
@@ -90,8 +90,8 @@ def judge(labelled: pd.DataFrame, points: Mapping[OperatingPoint, float | Floats
             )
             for point, threshold in points.items()
         ],
-        "shortcuts": [
-            Shortcut(name=name, **{gain: estimate(f"{name} {gain}") for gain in gains})
+        "baselines": [
+            Baseline(name=name, **{gain: estimate(f"{name} {gain}") for gain in gains})
             for name in others
         ],
     }

@@ -97,10 +97,10 @@ class Calls(Result):
     metrics: dict[str, Estimate]
 
 
-class Shortcut(Result):
-    """A model of size or colour alone on the same cells.
+class Baseline(Result):
+    """A model of what is measured of the same cells, see `leukoscope.evaluation.baselines`.
 
-    `auroc_gain` is the network's AUROC less the shortcut's, `accuracy_gain` likewise at 0.5.
+    `auroc_gain` is the network's AUROC less the baseline's, `accuracy_gain` likewise at 0.5.
     """
 
     name: str
@@ -124,7 +124,7 @@ class Evaluation(Result):
         scores: what depends on probabilities alone, by name; ``…_uncalibrated`` before the
             temperature. Empty without labels.
         calls: at each operating point, 0.5 first. Empty without labels.
-        shortcuts: what size and colour alone achieve. Empty without labels.
+        baselines: what is achieved without a network. Empty without labels.
         shifts: how far external pictures lie from the training ones; empty for a split.
         known_subjects: of external cells: subjects whose name stands in the store as well.
     """
@@ -138,7 +138,7 @@ class Evaluation(Result):
     blast_subjects: int
     scores: dict[str, Estimate] = {}
     calls: list[Calls] = []
-    shortcuts: list[Shortcut] = []
+    baselines: list[Baseline] = []
     shifts: list[Shift] = []
     known_subjects: list[str] = []
 

@@ -60,7 +60,7 @@ def write_card(run: Run, target: Path) -> Path:
         name=run.folder.name,
         phantom=record.store.info.phantom,
         evaluations=[_told(run, one) for one in judged],
-        verdicts=[against(one) for one in record.test.shortcuts] if record.test else [],
+        verdicts=[against(one) for one in record.test.baselines] if record.test else [],
         version=__version__,
     )
     write_text(target, text)

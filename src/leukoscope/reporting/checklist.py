@@ -118,9 +118,9 @@ def _methods_of_evaluation(record: Record) -> Iterator[tuple[int, str]]:
         "percentiles); intervals over cells are shown beside them and called optimistic.",
     )
     verdicts = (
-        " ".join(against(shortcut) for shortcut in record.test.shortcuts) if record.test else ""
+        " ".join(against(baseline) for baseline in record.test.baselines) if record.test else ""
     )
-    yield 30, f"Against shortcuts: {verdicts}" if verdicts else "None yet."
+    yield 30, f"Against baselines: {verdicts}" if verdicts else "None yet."
     yield 31, "None in this run."
     yield 32, _tested(record.test) if record.test else "The test split was not evaluated yet."
     yield (

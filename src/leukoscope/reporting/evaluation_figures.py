@@ -64,7 +64,7 @@ def roc(judged: Judged) -> Figure:
     evaluation = judged.evaluation
     curve = curves.roc(judged.scored())
     band = curves.roc_band(judged.scored(), judged.units)
-    areas = [f"{one.name} {number(one.auroc.value)}" for one in evaluation.shortcuts[1:]]
+    areas = [f"{one.name} {number(one.auroc.value)}" for one in evaluation.baselines[1:]]
     with mpl.rc_context(STYLE):
         said = f"AUROC {estimated(evaluation.scores['auroc'])}"
         figure, axes = _panel(judged, said, ", ".join(areas))

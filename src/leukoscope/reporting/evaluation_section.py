@@ -18,10 +18,10 @@ from leukoscope.reporting.evaluation_figures import Judged
 from leukoscope.reporting.evaluation_pictures import Picture, pictures
 from leukoscope.reporting.evaluation_tables import (
     Table,
+    baselines_table,
     by_class_table,
     metrics_table,
     points_table,
-    shortcuts_table,
     subjects_table,
 )
 from leukoscope.reporting.examples import Group, failures, of_files, of_store
@@ -43,8 +43,8 @@ class Section:
         by_class: accuracy over subjects, by class.
         metrics: every metric with its two intervals.
         points: the operating points, on validation and here.
-        shortcuts: what size and colour alone achieve, and the network's gain.
-        verdicts: the same in words, a sentence a shortcut.
+        baselines: what is achieved without a network, and the network's gain.
+        verdicts: the same in words, a sentence a baseline.
         subjects: the worst first.
         pictures: the figures.
         failures: wrong calls by subject; None where the pictures are gone.
@@ -58,7 +58,7 @@ class Section:
     by_class: Table | None = None
     metrics: Table | None = None
     points: Table | None = None
-    shortcuts: Table | None = None
+    baselines: Table | None = None
     verdicts: list[str] = field(default_factory=list)
     subjects: Table | None = None
     pictures: list[Picture] = field(default_factory=list)
@@ -110,8 +110,8 @@ def _section(run: Run, judged: Judged, subjects: pd.DataFrame, key: str, looks: 
         by_class=by_class_table(subjects),
         metrics=metrics_table(evaluation),
         points=points_table(evaluation.calls),
-        shortcuts=shortcuts_table(evaluation),
-        verdicts=[against(shortcut) for shortcut in evaluation.shortcuts],
+        baselines=baselines_table(evaluation),
+        verdicts=[against(baseline) for baseline in evaluation.baselines],
         subjects=subjects_table(subjects),
         pictures=pictures(judged, subjects),
         failures=_failures(run, evaluation, judged.predictions),

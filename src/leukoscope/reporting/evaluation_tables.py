@@ -66,20 +66,20 @@ def points_table(points: Sequence[Calls]) -> Table:
     return Table("Operating point", columns, rows)
 
 
-def shortcuts_table(evaluation: Evaluation) -> Table:
-    """Return what each shortcut achieves, and what the network gains over it."""
+def baselines_table(evaluation: Evaluation) -> Table:
+    """Return what each baseline achieves, and what the network gains over it."""
     rows = [
         [
-            shortcut.name,
-            _with_span(shortcut.auroc),
-            _with_span(shortcut.auroc_gain, SIGNED),
-            _with_span(shortcut.accuracy),
-            _with_span(shortcut.accuracy_gain, SIGNED),
+            baseline.name,
+            _with_span(baseline.auroc),
+            _with_span(baseline.auroc_gain, SIGNED),
+            _with_span(baseline.accuracy),
+            _with_span(baseline.accuracy_gain, SIGNED),
         ]
-        for shortcut in evaluation.shortcuts
+        for baseline in evaluation.baselines
     ]
     columns = ["AUROC", "Network’s gain in AUROC", "Accuracy at 0.5", "Network’s gain in accuracy"]
-    return Table("Shortcut", columns, rows)
+    return Table("Baseline", columns, rows)
 
 
 def by_class_table(subjects: pd.DataFrame) -> Table:

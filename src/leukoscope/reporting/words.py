@@ -1,6 +1,6 @@
 """How numbers of an evaluation are said, the same in figures, tables, checklist and card."""
 
-from leukoscope.evaluation.result import Estimate, Evaluation, Shortcut
+from leukoscope.evaluation.result import Baseline, Estimate, Evaluation
 
 NONE = "–"
 """Stands for what is undefined."""
@@ -13,8 +13,9 @@ ALONE = {
     "size only": "size alone",
     "colour only": "colour alone",
     "size and colour": "size and colour together",
+    "handmade features": "handmade features of size, colour and chromatin",
 }
-"""How shortcuts are called in a sentence."""
+"""How baselines are called in a sentence."""
 
 
 def number(value: float | None, form: str = ".3f") -> str:
@@ -47,9 +48,9 @@ def softened(evaluation: Evaluation) -> str:
     return f"temperature {evaluation.temperature:.2f}"
 
 
-def against(shortcut: Shortcut) -> str:
-    """Say whether a network beats `shortcut`, in AUROC, by more than the interval of the gain."""
-    gain, name = shortcut.auroc_gain, ALONE[shortcut.name]
+def against(baseline: Baseline) -> str:
+    """Say whether a network beats `baseline`, in AUROC, by more than the interval of the gain."""
+    gain, name = baseline.auroc_gain, ALONE[baseline.name]
     if gain.value is None:
         return f"Against {name} nothing can be said: AUROC needs cells of both classes."
     if gain.low is None or gain.high is None:

@@ -3,7 +3,7 @@
 Every candidate trains on the same people and is tested on the same people, each once, by a network
 that neither trained nor chose on them; the folds are judged together. Beside that stands the
 shifted column: trained on fold 0's people alone, tested on everyone else, where size and stain
-mislead. What size and colour alone achieve stands in the same table.
+mislead. What is achieved without a network stands in the same table.
 """
 
 from collections.abc import Sequence
@@ -106,14 +106,14 @@ def conduct(setup: Setup) -> Finding:
 
 
 def recipe_table(tried: Sequence[Tried]) -> pd.DataFrame:
-    """Return one row a candidate, then one a shortcut on the first candidate's splits.
+    """Return one row a candidate, then one a baseline on the first candidate's splits.
 
     Columns: candidate, runs; of all folds' test cells together auroc with auroc_low and auroc_high
     over people, auroc_sd over seeds, the lowest fold's auroc, balanced_accuracy at the threshold
     that validation chose, the mean accuracy there over people with normal cells and with blasts,
     ece; shifted_auroc with its limits; hours of training.
     """
-    return pd.DataFrame([*(one.row for one in tried), *_shortcuts(tried[0])])
+    return pd.DataFrame([*(one.row for one in tried), *_baselines(tried[0])])
 
 
 def judge(first: Tried, other: Tried) -> Part:
@@ -191,8 +191,8 @@ def _with_limits(name: str, estimate: Estimate) -> dict[str, object]:
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 
 
-def _shortcuts(tried: Tried) -> list[dict[str, object]]:
-    """Return a row a shortcut: what it says of the first seed's test cells."""
+def _baselines(tried: Tried) -> list[dict[str, object]]:
+    """Return a row a baseline: what it says of the first seed's test cells."""
     found = [first_seed(tried.pools)]
     if tried.shifted:
         found.append(first_seed(pool(tried.shifted)))
