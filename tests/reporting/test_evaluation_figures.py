@@ -103,7 +103,7 @@ def test_the_roc_figure_shows_curve_points_and_areas(judged: Judged) -> None:
     words = words_of(figure)
     auroc = evaluation.scores["auroc"]
     assert f"AUROC {auroc.value:.3f} (95 % {auroc.low:.3f} to {auroc.high:.3f})" in words
-    assert "colour only 1.000" in words
+    assert "by size 0.534, colour 1.000, both" in words
     for named in ("95 % over subjects", "chance", "Youden, from", "sensitivity ≥ 0.95, from"):
         assert named in words
 

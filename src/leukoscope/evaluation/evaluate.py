@@ -136,7 +136,7 @@ def write_submission(judged: Judged, split: str, which: Which, path: Path) -> No
 
 
 def _known(store: Store, rows: NDArray[np.int64]) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
-    """Return what shortcuts learn from: features of the cells trained on, and which are blasts."""
+    """Return what baselines learn from: features of the cells trained on, and which are blasts."""
     return baselines.features(store.pixels[rows]), store.labels[rows] == 1
 
 

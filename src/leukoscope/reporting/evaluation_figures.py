@@ -21,7 +21,7 @@ from leukoscope.evaluation.calibration import reliability
 from leukoscope.evaluation.metrics import ECE_BINS, Scored
 from leukoscope.evaluation.result import Calls, Evaluation
 from leukoscope.reporting.style import INK, MODEL_COLOURS, MUTED, STYLE
-from leukoscope.reporting.words import counted, estimated, number, softened
+from leukoscope.reporting.words import BRIEFLY, counted, estimated, number, softened
 
 NETWORK = MODEL_COLOURS[0]
 POINT_MARKS = (("o", INK), ("D", "#D55E00"), ("^", "#009E73"), ("v", "#AA4499"))
@@ -64,10 +64,11 @@ def roc(judged: Judged) -> Figure:
     evaluation = judged.evaluation
     curve = curves.roc(judged.scored())
     band = curves.roc_band(judged.scored(), judged.units)
-    areas = [f"{one.name} {number(one.auroc.value)}" for one in evaluation.baselines[1:]]
+    area = {one.name: number(one.auroc.value) for one in evaluation.baselines}
+    areas = [f"{brief} {area[name]}" for name, brief in BRIEFLY.items()]
     with mpl.rc_context(STYLE):
         said = f"AUROC {estimated(evaluation.scores['auroc'])}"
-        figure, axes = _panel(judged, said, ", ".join(areas))
+        figure, axes = _panel(judged, said, f"by {', '.join(areas)}")
         _shade(axes, band)
         axes.plot(curve["fallout"], curve["sensitivity"], color=NETWORK, label="network")
         axes.plot([0, 1], [0, 1], color=MUTED, linestyle=":", label="chance")

@@ -17,6 +17,14 @@ ALONE = {
 }
 """How baselines are called in a sentence."""
 
+BRIEFLY = {
+    "size only": "size",
+    "colour only": "colour",
+    "size and colour": "both",
+    "handmade features": "handmade",
+}
+"""How those that see something are called where there is little room, in this order."""
+
 
 def number(value: float | None, form: str = ".3f") -> str:
     """Return `value` in three digits."""
