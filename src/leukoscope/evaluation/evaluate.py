@@ -5,12 +5,12 @@ the cells that judge only read it. What is written where: `leukoscope.evaluation
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
@@ -44,9 +44,10 @@ def evaluate(run: Run, split: str = "test", which: Which = "best") -> Evaluation
     if split == "test":
         reads.record(run, which, _epoch(run, which))
     store = run.open_store()
-    features = baselines.features(store.pixels[store.rows(split)])
-    known, blasts = _known(store, store.rows("train"))
-    predictions = predictions.assign(**baselines.scores(known, blasts, features))
+    measured, trained = _measured(store.folder, store.digest), store.rows("train")
+    blasts = store.labels[trained] == 1
+    features = measured.iloc[store.rows(split)]
+    predictions = predictions.assign(**baselines.scores(measured.iloc[trained], blasts, features))
     return _judged(run, split, which, settle(run, which), predictions)
 
 
@@ -73,7 +74,7 @@ def evaluate_others(
     else:
         settled, trained = settle(judged, which), store.rows("train")
     features = baselines.features(pixels)
-    known, blasts = _known(store, trained)
+    known, blasts = _measured(store.folder, store.digest).iloc[trained], store.labels[trained] == 1
     predictions = predictions.assign(**baselines.scores(known, blasts, features))
     external = {
         "shifts": shift.measured(known[baselines.OUTSIDE], features),
@@ -135,9 +136,13 @@ def write_submission(judged: Judged, split: str, which: Which, path: Path) -> No
         table.to_csv(scratch, index=False, lineterminator="\n")
 
 
-def _known(store: Store, rows: NDArray[np.int64]) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
-    """Return what baselines learn from: features of the cells trained on, and which are blasts."""
-    return baselines.features(store.pixels[rows]), store.labels[rows] == 1
+@lru_cache(maxsize=1)
+def _measured(folder: Path, digest: str) -> pd.DataFrame:
+    """Return the features of all cells of a store, whose `digest` tells it from a later one there.
+
+    Many runs of one store are judged one after another, so they are kept.
+    """
+    return baselines.features(Store.open(folder).pixels)
 
 
 def _epoch(run: Run, which: Which) -> int:
