@@ -56,6 +56,13 @@ def test_turning_a_cell_changes_nothing() -> None:
         )
 
 
+def test_a_larger_picture_of_the_same_cell_measures_the_same() -> None:
+    picture = cell(np.random.default_rng(1).normal(130, 30, (SIDE, SIDE))).astype(np.uint8)
+    larger, mask = (one.repeat(3, 0).repeat(3, 1)[None] for one in (picture, DISC))
+    (row,) = handmade(larger, mask)
+    assert row.tolist() == pytest.approx(list(measured(picture).values()), rel=1e-4)
+
+
 def test_what_is_even_or_empty_has_no_grain() -> None:
     even = measured(cell(np.full((SIDE, SIDE), 127)))
     assert even["ring2_red"] == pytest.approx(np.log(2), rel=1e-5)

@@ -9,6 +9,7 @@ Both kinds are of optical density, the negative logarithm of the light that pass
 """
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ Floats = NDArray[np.float32]
 
 CHANNELS = ("red", "green", "blue")
 
+LEAST = 64
+"""Larger pictures are reduced, not below this side: the detail measured is no finer."""
 RINGS = 5
 """Of equal depth; the first is the border."""
 SIGMAS = (0.0, 1 / 60, 1 / 30, 1 / 15)
@@ -43,18 +46,32 @@ def handmade(pixels: NDArray[np.uint8], masks: NDArray[np.bool_]) -> Floats:
         pixels: (N, H, W, 3) uint8.
         masks: (N, H, W), where the cell is.
     """
-    density = -np.log((pixels.astype(np.float32) + 1) / 256)
+    factor = _factor(pixels.shape[1])
+    masks = _reduced(masks, factor) > 0.5
+    density = -np.log((_reduced(pixels, factor) + 1) / 256)
     depths = np.stack([_depth(mask) for mask in masks])
     share = depths / np.maximum(depths.max(axis=(1, 2), keepdims=True), 1)
     rings = [
         _means(density, (share > ring / RINGS) & (share <= (ring + 1) / RINGS))
         for ring in range(RINGS)
     ]
-    side = pixels.shape[1]
+    side = masks.shape[1]
     inside = depths > RIM * side
     smooth = [_smooth(density, masks, sigma * side) for sigma in SIGMAS]
     details = [fine - broad for fine, broad in pairwise(smooth)]
     return np.concatenate([*rings, *(_moments(detail, inside) for detail in details)], axis=1)
+
+
+def _factor(side: int) -> int:
+    fitting = (factor for factor in range(2, side // LEAST + 1) if side % factor == 0)
+    return max(fitting, default=1)
+
+
+def _reduced(values: NDArray[Any], factor: int) -> Floats:
+    """Return the means of squares of `factor` × `factor` in (N, H, W, …) `values`."""
+    cells, height, width, *channels = values.shape
+    squares = (cells, height // factor, factor, width // factor, factor, *channels)
+    return np.asarray(values.reshape(squares).mean(axis=(2, 4), dtype=np.float32))
 
 
 def _depth(mask: NDArray[np.bool_]) -> Floats:
