@@ -69,8 +69,8 @@ def _roc(judged: Judged) -> Picture:
         f"ROC curve of {judged.name} on {evaluation.name}: AUROC "
         f"{estimated(evaluation.scores['auroc'])}. Operating points: {points}.",
         "ROC curve. The thresholds of the marked points were chosen on validation; where they "
-        "come to lie here is what they are worth. Under the title: the AUROC of size and colour "
-        "alone.",
+        "come to lie here is what they are worth. Under the title: the AUROC of what needs no "
+        "network.",
     )
 
 
