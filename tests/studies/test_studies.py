@@ -167,6 +167,15 @@ def test_a_rate_that_diverges_is_noted_and_not_tried_again(
     assert tried == [0.0003, 0.003, 0.03, 0.0003, 0.003]
 
 
+def test_what_is_set_takes_the_place_of_the_studys_own(store: Store, tmp_path: Path) -> None:
+    usual = setup_of("gradient-flow", store, tmp_path, overrides=["learning_rate=0.1"])
+    assert usual.overrides == ("epochs=1", "learning_rate=0.1")
+    setup = setup_of("gradient-flow", store, tmp_path, overrides=["epochs = 2"])
+    assert setup.overrides == ("epochs = 2",)
+    assert setup.config(0).recipe.epochs == 2
+    assert "recipe demo with epochs = 2, seed 0" in setup.measured_on()
+
+
 def test_several_seeds_are_several_runs(store: Store, tmp_path: Path) -> None:
     setup = setup_of("depth", store, tmp_path, epochs=1, seeds=(3, 4))
     finding = STUDIES["depth"].conduct(setup)
@@ -215,9 +224,7 @@ def test_from_the_command_line(
     printed = capsys.readouterr().out
     finding = Finding.read(tmp_path)
     assert finding.verdict.upper() in printed
-    assert (
-        f"Measured with {SHALLOW} under recipe demo with epochs=8, epochs=3," in finding.paragraph
-    )
+    assert f"Measured with {SHALLOW} under recipe demo with epochs=3," in finding.paragraph
     assert finding.table["batch_size"].tolist() == [8, 16, 8, 16]
     assert finding.table["seed"].tolist() == [1, 1, 2, 2]
 

@@ -198,13 +198,15 @@ class Study:
             raise BadInputError(f"study {self.name} needs --candidates, a YAML file of recipes")
         if not seeds or len(set(seeds)) < len(seeds):
             raise BadInputError("--seeds: one or more, all different")
+        given = {_field(override) for override in overrides}
+        usual = [override for override in own.overrides if _field(override) not in given]
         return Setup(
             store=store,
             folder=folder,
             models=tuple(models) or own.models,
             values=tuple(sorted(values or own.values)),
             recipe=recipe or own.recipe,
-            overrides=(*own.overrides, *overrides),
+            overrides=(*usual, *overrides),
             sample=own.sample,
             seeds=tuple(seeds),
             machine=machine,
@@ -238,6 +240,10 @@ class Study:
         return Finding(
             self.name, self.question, self.claim, verdict, paragraph, parts, table, curves
         )
+
+
+def _field(override: str) -> str:
+    return override.partition("=")[0].strip()
 
 
 def kept(path: Path, measure: Callable[[], pd.DataFrame]) -> pd.DataFrame:
