@@ -232,7 +232,8 @@ def evaluate(
 ) -> None:
     """Judge a run by subject: metrics with intervals, operating points, baselines, predictions.
 
-    The temperature and the operating points come from the run's own validation cells.
+    Temperature and operating points come from the run's own validation cells, those of an ensemble
+    from its folds' test cells.
     """
     from leukoscope.cells import manifest as table
     from leukoscope.evaluation import evaluate as judge

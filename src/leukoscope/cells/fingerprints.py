@@ -19,15 +19,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from leukoscope.cells.mask import GREY, depth, mask
 from leukoscope.cells.parallel import each
-from leukoscope.cells.preprocess import BACKGROUND, LUMINANCE, cell_box, read_picture
+from leukoscope.cells.preprocess import cell_box, read_picture
 
 SIDE = 64
 """Side of a thumbnail; of a 450 px frame it shows the middle 384 px, each pixel 6 × 6 of them."""
 FRAME = 75
 """Thumbnail pixels a frame's longer side is worth: 450 px are reduced by 6, 224 px by 3."""
-GREY = np.array(LUMINANCE, np.float32)
-"""Colours @ this are luminance."""
 
 RIM = 4
 """Thumbnail pixels at the edge of a cell that say little of it: a bright rim looks alike in all."""
@@ -115,58 +114,47 @@ def look(picture: Image.Image) -> Look:
     """Find the cell in an RGB `picture`."""
     factor = max(1, round(max(picture.size) / FRAME))
     frame = np.asarray(picture.reduce(factor))
-    depth = _depth(mask(frame))
-    middle = ndimage.center_of_mass(_core(depth)) if depth.any() else np.array(depth.shape) / 2
+    deep = depth(mask(frame))
+    middle = ndimage.center_of_mass(_core(deep)) if deep.any() else np.array(deep.shape) / 2
     side = SIDE * factor
     upper, left = (round((at + 0.5) * factor) - side // 2 for at in middle)
-    return Look(picture.crop((left, upper, left + side, upper + side)), frame, depth)
-
-
-def mask(thumbnail: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return where `thumbnail` (…, 3) is brighter than the background."""
-    return np.asarray(thumbnail @ GREY > BACKGROUND)
+    return Look(picture.crop((left, upper, left + side, upper + side)), frame, deep)
 
 
 def insides_of(thumbnails: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return (N, SIDE, SIDE): where each cell's core is, without its rim."""
 
     def inside(thumbnail: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        # A cell cut by the thumbnail has a rim there, too: outside is what lies beyond.
-        return np.asarray(_depth(_core(_depth(mask(thumbnail)))) > RIM)
+        return np.asarray(depth(_core(depth(mask(thumbnail)))) > RIM)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return np.array(list(pool.map(inside, thumbnails)), bool).reshape(thumbnails.shape[:3])
 
 
-def _depth(lit: NDArray[np.bool_]) -> Depth:
-    """Return how far each pixel of the mask `lit` lies from the outside, 0 there."""
-    return np.asarray(ndimage.distance_transform_edt(np.pad(lit, 1))[1:-1, 1:-1])
-
-
-def _core(depth: Depth) -> NDArray[np.bool_]:
+def _core(deep: Depth) -> NDArray[np.bool_]:
     """Return where the cell is without what hangs on it: debris, tails, a smaller neighbour.
 
     It is opened (eroded, then dilated) by a disc of `CORE` of its largest inscribed circle. The
     core of a cell stays where it is, whatever the segmenter took along with it.
     """
-    radius = CORE * depth.max()
-    pieces, _ = ndimage.label(depth > radius)
-    largest = pieces == pieces[np.unravel_index(depth.argmax(), depth.shape)]
-    return np.asarray((ndimage.distance_transform_edt(~largest) <= radius) & (depth > 0))
+    radius = CORE * deep.max()
+    pieces, _ = ndimage.label(deep > radius)
+    largest = pieces == pieces[np.unravel_index(deep.argmax(), deep.shape)]
+    return np.asarray((ndimage.distance_transform_edt(~largest) <= radius) & (deep > 0))
 
 
-def _several(frame: NDArray[np.uint8], depth: Depth) -> bool:
-    """Tell whether the reduced picture `frame` with a mask of this `depth` holds two or more cells.
+def _several(frame: NDArray[np.uint8], deep: Depth) -> bool:
+    """Tell whether the reduced picture `frame`, `deep` inside its mask, holds two or more cells.
 
     The mask is eroded further and further: where it parts, each part is looked at.
     """
     # A part's largest inscribed circle is around a summit of the depth. Of two circles of the radii
     # r and R, d apart, the mask between is at least (r + R - d) / 2 deep. So a second cell, behind
     # a neck, lies further off than R + r - 2 NECK r: most pictures end here.
-    deepest = depth.max()
-    summits = (depth >= SECOND * deepest) & (depth == ndimage.maximum_filter(depth, footprint=NEAR))
+    deepest = deep.max()
+    summits = (deep >= SECOND * deepest) & (deep == ndimage.maximum_filter(deep, footprint=NEAR))
     down, right = np.nonzero(summits)
-    radii = depth[summits]
+    radii = deep[summits]
     first = radii.argmax()
     apart = np.hypot(down - down[first], right - right[first])
     if not (apart > deepest + (1 - 2 * NECK) * radii - SLACK).any():
@@ -178,10 +166,10 @@ def _several(frame: NDArray[np.uint8], depth: Depth) -> bool:
         return float(grey[parts == part + 1].mean())
 
     for level in np.arange(0, NECK, 0.05):
-        parts, count = ndimage.label(depth > level * deepest, NEAR)
+        parts, count = ndimage.label(deep > level * deepest, NEAR)
         if count < 2:
             continue
-        radii = np.asarray(ndimage.maximum(depth, parts, range(1, count + 1))) / deepest
+        radii = np.asarray(ndimage.maximum(deep, parts, range(1, count + 1))) / deepest
         first = radii.argmax()
         for part in np.flatnonzero((radii >= SECOND) & (level < NECK * radii)):
             if part != first and brightness(parts, part) <= PALE * brightness(parts, first):

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leukoscope.cells.fingerprints import GREY, SIDE
+from leukoscope.cells.fingerprints import SIDE
+from leukoscope.cells.mask import GREY
 from leukoscope.progress import Bar
 
 Pixels = NDArray[np.float32]

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from leukoscope.cells.fingerprints import SIDE, look, mask
+from leukoscope.cells.fingerprints import SIDE, look
+from leukoscope.cells.mask import mask
 from leukoscope.cells.preprocess import read_picture
 
 RIM = 2

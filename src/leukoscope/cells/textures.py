@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import fft
 
-from leukoscope.cells.fingerprints import GREY, SIDE
+from leukoscope.cells.fingerprints import SIDE
+from leukoscope.cells.mask import GREY, smoothed
 from leukoscope.cells.neighbours import Pixels, Rows, turned, unit
 
 FINE, BROAD = 0.5, 2.5
@@ -46,19 +47,9 @@ def colour_texture(thumbnail: NDArray[np.uint8], within: NDArray[np.bool_]) -> T
 
 
 def _texture(pixels: Pixels, within: NDArray[np.bool_]) -> Texture:
-    """Return the difference of two Gaussian means of (SIDE, SIDE, C) `pixels` `within` the cell.
-
-    The means are taken inside only (normalised convolution, Knutsson & Westin 1993).
-    """
-    weight = within[..., None].astype(np.float32)
-
-    def mean(sigma: float) -> Pixels:
-        blur = (sigma, sigma, 0)
-        summed = ndimage.gaussian_filter(pixels * weight, blur, truncate=3)
-        weights = ndimage.gaussian_filter(weight, blur, truncate=3)
-        return np.asarray(summed / np.maximum(weights, 1e-3), np.float32)
-
-    detail = (mean(FINE) - mean(BROAD)) * weight
+    """Return the difference of two Gaussian means of (SIDE, SIDE, C) `pixels` `within` the cell."""
+    fine, broad = (smoothed(pixels, within, sigma) for sigma in (FINE, BROAD))
+    detail = (fine - broad) * within[..., None]
     if within.any():
         most = SPOT * detail[within].std(axis=0)
         detail = np.clip(detail, -most, most)

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from leukoscope.cells.preprocess import BACKGROUND, LUMINANCE
+from leukoscope.cells.mask import mask
 from leukoscope.evaluation.handmade import CHANNELS, INSIDE, handmade
 from leukoscope.progress import tracked
 
@@ -70,15 +70,15 @@ def scores(
 
 
 def _measured(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    masks = pixels @ np.array(LUMINANCE) > BACKGROUND  # that of the cell box
+    masks = mask(pixels)
     outside = [_outside(*one) for one in zip(pixels, masks, strict=True)]
     return np.concatenate([outside, handmade(pixels, masks)], axis=1)
 
 
-def _outside(picture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> list[float]:
-    if not mask.any():
+def _outside(picture: NDArray[np.uint8], lit: NDArray[np.bool_]) -> list[float]:
+    if not lit.any():
         return [0.0] * len(OUTSIDE)
-    inside = picture[mask] / 255
-    height, width = (np.ptp(np.flatnonzero(mask.any(axis=axis))) + 1 for axis in (1, 0))
-    size = [mask.mean(), width / picture.shape[1], height / picture.shape[0]]
+    inside = picture[lit] / 255
+    height, width = (np.ptp(np.flatnonzero(lit.any(axis=axis))) + 1 for axis in (1, 0))
+    size = [lit.mean(), width / picture.shape[1], height / picture.shape[0]]
     return [float(value) for value in (*size, *inside.mean(axis=0), *inside.std(axis=0))]

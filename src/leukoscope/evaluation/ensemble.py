@@ -6,7 +6,6 @@ people, none of whom the run that called them trained on. An average of several 
 what it says than one of them, so the temperature is rather too high than too low.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,7 @@ class Ensemble:
     """Finished runs of one configuration but for fold and seed, each evaluated on its test."""
 
     folder: Path
-    runs: Sequence[Run]
+    runs: list[Run]
 
     @classmethod
     def open(cls, folder: Path) -> "Ensemble":

@@ -63,16 +63,16 @@ def evaluate_others(
         BadInputError: pictures cannot be read (all are listed), or the last epochs of an ensemble
             are asked for: its runs were tested with their best ones.
     """
-    if isinstance(judged, Ensemble) and which != "best":
+    if isinstance(judged, Run):
+        runs, store, settled = [judged], judged.open_store(), settle(judged, which)
+        trained = store.rows("train")
+    elif which == "best":
+        runs, store, settled = judged.runs, judged.runs[0].open_store(), judged.settled()
+        trained = np.arange(len(store.cells))
+    else:
         raise BadInputError("an ensemble takes each run's best weights, not the last ones")
-    runs = judged.runs if isinstance(judged, Ensemble) else [judged]
-    store = runs[0].open_store()
     pixels = prepared(cells, store.info.preprocessing)
     predictions = predict_others(runs, cells, pixels, which)
-    if isinstance(judged, Ensemble):
-        settled, trained = judged.settled(), np.arange(len(store.cells))
-    else:
-        settled, trained = settle(judged, which), store.rows("train")
     features = baselines.features(pixels)
     known, blasts = _measured(store.folder, store.digest).iloc[trained], store.labels[trained] == 1
     predictions = predictions.assign(**baselines.scores(known, blasts, features))

@@ -4,8 +4,7 @@ Both kinds are of optical density, the negative logarithm of the light that pass
 
 - rings: its mean in rings between the cell's border and its middle, the nucleus and its place,
 - grain: standard deviation, skewness and excess kurtosis of its detail, fine to coarse, the
-  chromatin. Detail is the difference of two Gaussian means, taken inside the cell only (normalised
-  convolution, Knutsson and Westin 1993).
+  chromatin. Detail is the difference of two Gaussian means, taken inside the cell only.
 """
 
 from itertools import pairwise
@@ -13,9 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-Floats = NDArray[np.float32]
+from leukoscope.cells.mask import Floats, depth, smoothed
 
 CHANNELS = ("red", "green", "blue")
 
@@ -23,8 +21,8 @@ LEAST = 64
 """Larger pictures are reduced, not below this side: the detail measured is no finer."""
 RINGS = 5
 """Of equal depth; the first is the border."""
-SIGMAS = (0.0, 1 / 60, 1 / 30, 1 / 15)
-"""Shares of the picture's side: detail lies between one and the next."""
+SIGMAS = (1 / 60, 1 / 30, 1 / 15)
+"""Shares of the picture's side: detail lies between one and the one before, or the picture."""
 RIM = 1 / 40
 """Share of the side by which detail keeps away from the border."""
 EVEN = 1e-8
@@ -32,7 +30,7 @@ EVEN = 1e-8
 
 INSIDE = [f"ring{ring}_{channel}" for ring in range(1, RINGS + 1) for channel in CHANNELS] + [
     f"{moment}{band}_{channel}"
-    for band in range(1, len(SIGMAS))
+    for band in range(1, len(SIGMAS) + 1)
     for moment in ("grain", "skewness", "kurtosis")
     for channel in CHANNELS
 ]
@@ -49,7 +47,7 @@ def handmade(pixels: NDArray[np.uint8], masks: NDArray[np.bool_]) -> Floats:
     factor = _factor(pixels.shape[1])
     masks = _reduced(masks, factor) > 0.5
     density = -np.log((_reduced(pixels, factor) + 1) / 256)
-    depths = np.stack([_depth(mask) for mask in masks])
+    depths = np.stack([depth(lit) for lit in masks]).astype(np.float32)
     share = depths / np.maximum(depths.max(axis=(1, 2), keepdims=True), 1)
     rings = [
         _means(density, (share > ring / RINGS) & (share <= (ring + 1) / RINGS))
@@ -57,7 +55,7 @@ def handmade(pixels: NDArray[np.uint8], masks: NDArray[np.bool_]) -> Floats:
     ]
     side = masks.shape[1]
     inside = depths > RIM * side
-    smooth = [_smooth(density, masks, sigma * side) for sigma in SIGMAS]
+    smooth = [density, *(smoothed(density, masks, sigma * side) for sigma in SIGMAS)]
     details = [fine - broad for fine, broad in pairwise(smooth)]
     return np.concatenate([*rings, *(_moments(detail, inside) for detail in details)], axis=1)
 
@@ -72,21 +70,6 @@ def _reduced(values: NDArray[Any], factor: int) -> Floats:
     cells, height, width, *channels = values.shape
     squares = (cells, height // factor, factor, width // factor, factor, *channels)
     return np.asarray(values.reshape(squares).mean(axis=(2, 4), dtype=np.float32))
-
-
-def _depth(mask: NDArray[np.bool_]) -> Floats:
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-    return np.asarray(depth, np.float32)
-
-
-def _smooth(values: Floats, masks: NDArray[np.bool_], sigma: float) -> Floats:
-    """Return (N, H, W, C) `values`' Gaussian means inside the masks."""
-    if not sigma:
-        return values
-    weights = masks[..., None].astype(np.float32)
-    blur = (0, sigma, sigma, 0)
-    summed = ndimage.gaussian_filter(values * weights, blur, truncate=3)
-    return np.asarray(summed / np.maximum(ndimage.gaussian_filter(weights, blur, truncate=3), 1e-3))
 
 
 def _means(values: Floats, where: NDArray[np.bool_]) -> Floats:
