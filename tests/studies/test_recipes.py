@@ -87,6 +87,20 @@ def test_the_table_is_what_the_runs_say(folded: Store, asked: Candidates, tmp_pa
         expected = roc_auc_score(label, cells[baseline])
         assert table.loc[baseline, "auroc"] == pytest.approx(expected)
 
+    # Both networks and their pictures are the same, so the work is a matter of epochs.
+    aurocs = {
+        name: np.mean(
+            [Run.open(place).history["validation_auroc"] for place in sorted(runs.glob("fold*"))],
+            axis=0,
+        )
+        for name in ("lab", "fast")
+        for runs in [folder.parent / name]
+    }
+    there = aurocs["fast"] >= aurocs["lab"][-1]
+    expected = there.argmax() + 1 if there.any() else np.nan
+    assert table.loc["lab", "work"] == 1
+    assert row["work"] == pytest.approx(expected, nan_ok=True)
+
     shifted = Run.open(folder / "shifted-seed0")
     store = shifted.open_store()
     home = set(store.cells.loc[store.cells["fold"] == "fold_0", "person"])

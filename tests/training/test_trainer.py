@@ -234,6 +234,9 @@ def test_validation_figures_are_those_of_the_saved_weights(whole: Run, store: St
         F.cross_entropy(logits, labels).item(), rel=1e-4
     )
     assert last["validation_accuracy"] == (logits.argmax(1) == labels).double().mean().item()
+    blast = logits[:, 1] - logits[:, 0]
+    pairs = blast[labels == 1][:, None] - blast[labels == 0]
+    assert last["validation_auroc"] == pytest.approx((pairs > 0).double().mean().item())
 
 
 def test_best_is_chosen_on_validation(whole: Run) -> None:
@@ -301,7 +304,7 @@ def test_a_loss_that_is_no_number_stops_with_its_batch(
 
     def poisoned(logits: torch.Tensor, labels: torch.Tensor, **options: Any) -> torch.Tensor:
         nonlocal calls
-        calls += "reduction" not in options
+        calls += "label_smoothing" in options
         return cross_entropy(logits, labels, **options) * (torch.nan if calls == 8 else 1)
 
     monkeypatch.setattr(trainer.F, "cross_entropy", poisoned)

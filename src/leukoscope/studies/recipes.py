@@ -29,6 +29,7 @@ from leukoscope.studies.architectures import compare
 from leukoscope.studies.candidates import Candidate
 from leukoscope.studies.finding import Finding, Part, Verdict
 from leukoscope.studies.study import Defaults, Setup, Study
+from leukoscope.studies.work import work
 from leukoscope.training.run import Run, RunConfig
 
 METRICS = ("auroc", "ece")
@@ -111,9 +112,12 @@ def recipe_table(tried: Sequence[Tried]) -> pd.DataFrame:
     Columns: candidate, runs; of all folds' test cells together auroc with auroc_low and auroc_high
     over people, auroc_sd over seeds, the lowest fold's auroc, balanced_accuracy at the threshold
     that validation chose, the mean accuracy there over people with normal cells and with blasts,
-    ece; shifted_auroc with its limits; hours of training.
+    ece; shifted_auroc with its limits; hours of training; work, see `leukoscope.studies.work`,
+    against the first candidate.
     """
-    return pd.DataFrame([*(one.row for one in tried), *_baselines(tried[0])])
+    first = tried[0]
+    rows = [one.row | {"work": work(first.folds, one.folds)} for one in tried]
+    return pd.DataFrame([*rows, *_baselines(first)])
 
 
 def judge(first: Tried, other: Tried) -> Part:

@@ -141,7 +141,9 @@ class Run:
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row an epoch: epoch from 1, learning_rate, loss and accuracy of each split, speed."""
+        """One row an epoch from 1: learning_rate, of each split loss and accuracy, of those that
+        do not train auroc, and speed.
+        """
         path = self.folder / "history.csv"
         return pd.read_csv(path) if path.exists() else pd.DataFrame({"epoch": []})
 

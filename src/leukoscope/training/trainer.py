@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from leukoscope import models
@@ -171,7 +172,7 @@ class Trainer:
             "train_accuracy": progress.correct.sum().item() / weights.sum().item(),
         }
         for split in self.judged:
-            row[f"{split}_loss"], row[f"{split}_accuracy"] = self._judge(split)
+            row |= {f"{split}_{figure}": value for figure, value in self._judge(split).items()}
         row["images_per_second"] = round(speed, 1)
         row["seconds"] = round(earlier + time.monotonic() - started, 1)
         if self.after_epoch:
@@ -214,18 +215,19 @@ class Trainer:
         self.run.write_history(progress.history)
 
     @torch.inference_mode()
-    def _judge(self, split: str) -> tuple[float, float]:
-        """Return mean loss and accuracy over the cells of `split`."""
+    def _judge(self, split: str) -> dict[str, float]:
+        """Return mean loss, accuracy and area under the ROC curve over the cells of `split`."""
         rows = self.judged[split]
-        loss = torch.zeros((), device=self.fabric.device)
-        correct = torch.zeros((), dtype=torch.int64, device=self.fabric.device)
         self.judging.eval()
+        told = []
         for batch in ordered_batches(self.store, rows, EVALUATION_BATCH):
-            batch = batch.to(self.fabric.device)
-            logits = self.judging(self.standard(batch))
-            loss += F.cross_entropy(logits, batch.labels, reduction="sum")
-            correct += (logits.argmax(1) == batch.labels).sum()
-        return loss.item() / len(rows), correct.item() / len(rows)
+            told.append(self.judging(self.standard(batch.to(self.fabric.device))).float())
+        logits, labels = torch.cat(told).cpu(), torch.from_numpy(self.store.labels[rows])
+        return {
+            "loss": F.cross_entropy(logits, labels).item(),
+            "accuracy": (logits.argmax(1) == labels).double().mean().item(),
+            "auroc": float(roc_auc_score(labels, logits[:, 1] - logits[:, 0])),
+        }
 
     def _assert_finite(self) -> None:
         wrong = ~torch.isfinite(self.progress.losses[: self.progress.batch])
