@@ -79,7 +79,9 @@ def _told(record: Record) -> Iterator[tuple[int, str]]:
     )
     yield 25, record.training()
     yield 26, record.selection()
-    yield 27, "None: one network from one training."
+    turns = record.run.config.recipe.turns_averaged
+    averaged = "; what it says is the mean over the eight turns of a picture" if turns else ""
+    yield 27, f"None: one network from one training{averaged}."
     yield from _methods_of_evaluation(record)
     yield 35, record.numbers()
     yield 36, f"Classes only. {record.numbers()}"

@@ -15,6 +15,7 @@ from leukoscope.cells.store import Store
 from leukoscope.evaluation import reads
 from leukoscope.evaluation.result import Evaluation, metrics_file, predictions_file
 from leukoscope.reporting.makeup import ASIDE, Makeup, makeup
+from leukoscope.reporting.method import changed, chosen, fitting, seen
 from leukoscope.reporting.words import counted
 from leukoscope.training.run import Run
 
@@ -186,12 +187,12 @@ class Record:
             if self.store.info.division.plan == "online"
             else "the original lab’s fixed plan of quarter-turns and mirrorings, classes balanced"
         )
+        changes = changed(recipe.augmentation)
+        drawn = f", and at random: {changes}" if changes else ""
         return (
-            f"Cross-entropy; SGD with learning rate {recipe.learning_rate:g}, momentum "
-            f"{recipe.momentum:g}, weight decay {recipe.weight_decay:g}; batches of "
-            f"{recipe.batch_size}; {len(history)} of {recipe.epochs} epochs of "
-            f"{len(self.store.training_plan()[0]):,} pictures. Augmentation: {plan}. Seed "
-            f"{config.seed}, precision {config.precision}."
+            f"{fitting(recipe)} {len(history)} of {recipe.epochs} epochs of "
+            f"{len(self.store.training_plan()[0]):,} pictures. Augmentation: {plan}{drawn}. "
+            f"{seen(recipe)} Seed {config.seed}, precision {config.precision}."
         )
 
     def software(self) -> str:
@@ -210,10 +211,7 @@ class Record:
 
     def selection(self) -> str:
         """Say how the weights were chosen."""
-        return (
-            "The epoch with the highest validation accuracy, then the lowest validation loss. "
-            + looks_in_words(self.run)
-        )
+        return f"{chosen(self.run.config.recipe)} {looks_in_words(self.run)}"
 
     def limits(self) -> list[str]:
         """Say what the run itself shows of its limits."""

@@ -1,0 +1,68 @@
+"""A recipe in words: how a network was trained, for checklist and model card."""
+
+from leukoscope.cells.augment import Augmentation
+from leukoscope.training.recipe import Recipe
+
+OPTIMIZERS = {"sgd": "SGD with momentum {momentum:g}", "adamw": "AdamW"}
+
+DRAWN = {
+    "none": "each once an epoch",
+    "class": "drawn so that both classes come alike",
+    "person": "drawn so that both classes come alike, and in each all people",
+}
+
+COLOURS = {
+    "training": "by mean and spread of the training pictures",
+    "cell": "by mean and spread inside the cell itself",
+    "grey": "by mean and spread of the luminance inside the cell itself, without colour",
+}
+
+
+def fitting(recipe: Recipe) -> str:
+    """Say how the weights are fitted."""
+    loss = "Cross-entropy"
+    if recipe.label_smoothing:
+        loss += f" with labels smoothed by {recipe.label_smoothing:g}"
+    if recipe.mixup:
+        loss += f", of pictures laid over each other (mixup, α = {recipe.mixup:g})"
+    rate = f"learning rate {recipe.learning_rate:g}"
+    if recipe.warmup:
+        rate += f" after a rise over {recipe.warmup:g} epochs"
+    if recipe.schedule == "cosine":
+        rate += ", falling to 0 as a cosine"
+    steps = OPTIMIZERS[recipe.optimizer].format(momentum=recipe.momentum)
+    return (
+        f"{loss}; {steps}, {rate}, weight decay {recipe.weight_decay:g}; batches of "
+        f"{recipe.batch_size} cells, {DRAWN[recipe.balance]}."
+    )
+
+
+def seen(recipe: Recipe) -> str:
+    """Say what is done to pictures before a network sees them."""
+    return f"Each channel is standardised {COLOURS[recipe.colour]}."
+
+
+def changed(augmentation: Augmentation) -> str:
+    """Say how training pictures are changed besides their quarter-turns; nothing if they are not.
+
+    The numbers are the fields of `Augmentation`.
+    """
+    ways = [
+        "any angle" if augmentation.rotation else "",
+        f"sizes by up to {augmentation.scale:.0%}" if augmentation.scale else "",
+        f"shifts by up to {augmentation.shift:.0%} of the side" if augmentation.shift else "",
+        f"amounts of stain by up to {augmentation.stain:.0%}" if augmentation.stain else "",
+        f"light by up to {augmentation.light:.0%}" if augmentation.light else "",
+    ]
+    return ", ".join(way for way in ways if way)
+
+
+def chosen(recipe: Recipe) -> str:
+    """Say which weights are kept."""
+    if recipe.keep == "best":
+        kept = "The epoch with the highest validation accuracy, then the lowest validation loss."
+    else:
+        kept = "The last epoch, planned before; validation chose temperature and thresholds only."
+    if recipe.averaging:
+        kept += f" Its weights are a moving average over steps (decay {recipe.averaging:g})."
+    return kept
