@@ -54,6 +54,7 @@ def test_the_table_is_what_the_runs_say(folded: Store, asked: Candidates, tmp_pa
         tmp_path / "study",
         models=["tiny"],
         candidates=asked,
+        seeds=[0, 1],
         threads=1,
         device="cpu",
     )
@@ -62,29 +63,38 @@ def test_the_table_is_what_the_runs_say(folded: Store, asked: Candidates, tmp_pa
     assert list(table.index[:2]) == ["lab", "fast"]
     assert {"majority class", "size only", "colour only", "handmade features"} <= set(table.index)
     folder = tmp_path / "study" / "runs" / "fast"
-    runs = [Run.open(folder / f"fold{fold}-seed0") for fold in range(5)]
+    runs = [Run.open(folder / f"fold{fold}-seed{seed}") for seed in (0, 1) for fold in range(5)]
     assert runs[0].config.recipe.augmentation.scale == 0.1
     cells = pd.concat(
         pd.read_parquet(run.folder / "predictions-test.parquet").assign(
-            threshold=settle(run).points[1].threshold, fold=fold
+            threshold=settle(run).points[1].threshold, run=number
         )
-        for fold, run in enumerate(runs)
+        for number, run in enumerate(runs)
     )
-    assert sorted(cells["id"]) == sorted(folded.cells["id"])
-    row = table.loc["fast"]
-    label, called = cells["label"].astype(int), cells["calibrated"] >= cells["threshold"]
-    assert row["auroc"] == pytest.approx(roc_auc_score(label, cells["calibrated"]))
-    assert row["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(label, called))
-    right = called.eq(label.eq(1)).groupby([label, cells["person"]]).mean()
-    assert row["normal_people"] == pytest.approx(right[0].mean())
-    assert row["blast_people"] == pytest.approx(right[1].mean())
-    by_fold = cells.groupby("fold")[["label", "calibrated"]]
-    lowest = min(
-        roc_auc_score(part["label"].astype(int), part["calibrated"]) for _, part in by_fold
-    )
+    cells["label"] = cells["label"].astype(int)
+    cells["called"] = (cells["calibrated"] >= cells["threshold"]).astype(int)
+    row, seeds = table.loc["fast"], [cells[cells["run"] < 5], cells[cells["run"] >= 5]]
+    for one in seeds:
+        assert sorted(one["id"]) == sorted(folded.cells["id"])
+    aurocs = [roc_auc_score(one["label"], one["calibrated"]) for one in seeds]
+    assert row["auroc"] == pytest.approx(np.mean(aurocs))
+    assert row["auroc_sd"] == pytest.approx(abs(aurocs[0] - aurocs[1]) / np.sqrt(2))
+    odds = np.log(cells["calibrated"] / (1 - cells["calibrated"])).groupby(cells["id"]).mean()
+    label = cells.groupby("id")["label"].first()
+    assert row["ensemble_auroc"] == pytest.approx(roc_auc_score(label, odds[label.index]))
+    balanced = [balanced_accuracy_score(one["label"], one["called"]) for one in seeds]
+    assert row["balanced_accuracy"] == pytest.approx(np.mean(balanced))
+    for column, truth in (("normal_people", 0), ("blast_people", 1)):
+        right = [
+            one[one["label"] == truth].groupby("person")["called"].mean().mean() for one in seeds
+        ]
+        assert row[column] == pytest.approx(abs(1 - truth - np.mean(right)))
+    by_run = cells.groupby("run")[["label", "calibrated"]]
+    lowest = min(roc_auc_score(part["label"], part["calibrated"]) for _, part in by_run)
     assert row["worst_fold_auroc"] == pytest.approx(lowest)
+    cells = seeds[0]
     for baseline in ("majority class", "size only", "handmade features"):
-        expected = roc_auc_score(label, cells[baseline])
+        expected = roc_auc_score(cells["label"], cells[baseline])
         assert table.loc[baseline, "auroc"] == pytest.approx(expected)
 
     # Both networks and their pictures are the same, so the work is a matter of epochs.
@@ -111,12 +121,12 @@ def test_the_table_is_what_the_runs_say(folded: Store, asked: Candidates, tmp_pa
     assert people["train"] | people["validation"] == home
     assert not people["train"] & people["validation"]
     assert people["test"] == set(store.cells["person"]) - home
-    (tested,) = pool([shifted]).values()
-    expected = roc_auc_score(tested["label"], tested["calibrated"])
-    assert row["shifted_auroc"] == pytest.approx(expected)
+    pools = pool([shifted, Run.open(folder / "shifted-seed1")])
+    expected = [roc_auc_score(one["label"], one["calibrated"]) for one in pools.values()]
+    assert row["shifted_auroc"] == pytest.approx(np.mean(expected))
 
     stamps = {path: path.stat().st_mtime_ns for path in folder.rglob("*.ckpt")}
-    assert len(stamps) == 12
+    assert len(stamps) == 24
     assert recipes.conduct(setup).paragraph == finding.paragraph
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.ckpt")} == stamps
 

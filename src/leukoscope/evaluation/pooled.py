@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logit
 
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation.bootstrap import Statistic, Units
@@ -54,6 +55,14 @@ def scored(pools: dict[int, pd.DataFrame]) -> tuple[list[Scored], Units]:
     truth = first["label"].eq(1).to_numpy(dtype=bool)
     seeds = [Scored(truth, cells["calibrated"].to_numpy()) for cells in pools.values()]
     return seeds, Units.of(first["person"], truth)
+
+
+def together(pools: dict[int, pd.DataFrame]) -> pd.DataFrame:
+    """Return the cells of `pools` as all seeds together call them: log-odds averaged."""
+    # A probability of exactly 0 or 1 would outweigh whatever the other seeds say.
+    least = np.finfo(float).eps
+    odds = [logit(cells["calibrated"].clip(least, 1 - least)) for cells in pools.values()]
+    return first_seed(pools).assign(calibrated=expit(np.mean(odds, axis=0)))
 
 
 def averaged(seeds: Sequence[Scored], metrics: Sequence[str], threshold: float = 0.5) -> Statistic:
