@@ -188,3 +188,13 @@ def test_dropout_hides_features_in_training_alone() -> None:
     model.eval()
     assert torch.equal(model(picture), model(picture))
     assert str(model) == str(models.create("resnet18"))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_a_narrow_network_has_a_quarter_of_the_channels_everywhere(name: str) -> None:
+    wide = models.create(name, norm="group").state_dict()
+    narrow = models.create(name, norm="group", width=16)
+    for key, weights in narrow.state_dict().items():
+        channels = [side if side in (2, 3) else side // 4 for side in wide[key].shape[:2]]
+        assert list(weights.shape) == [*channels, *wide[key].shape[2:]], key
+    assert narrow(torch.zeros(1, 3, 32, 32)).shape == (1, 2)

@@ -19,7 +19,7 @@ MakeNorm = Callable[[int], nn.Module]
 NORMS: dict[str, MakeNorm] = {
     "batch": nn.BatchNorm2d,
     # 32 groups: Wu and He 2018, arXiv:1803.08494.
-    "group": lambda channels: nn.GroupNorm(32, channels),
+    "group": lambda channels: nn.GroupNorm(min(32, channels), channels),
 }
 
 
@@ -151,6 +151,8 @@ class ResNet(nn.Module):
         stem: ``"paper"``: a 7×7 convolution that halves, then a pool that halves; ``"small"``, for
             small pictures: a 3×3 convolution that does not, and no pool.
         dropout: share of the features that the classifier does not see, in training.
+        width: channels of the stem and of the first stage's 3×3 convolutions, the paper's 64; all
+            others follow. A multiple of 32 for ``norm="group"``, or less than 32.
     """
 
     def __init__(
@@ -165,15 +167,16 @@ class ResNet(nn.Module):
         norm: Norm = "batch",
         stem: Stem = "paper",
         dropout: float = 0.0,
+        width: int = 64,
     ) -> None:
         super().__init__()
         make_norm = NORMS[norm]
         kernel, stride = (7, 2) if stem == "paper" else (3, 1)
-        first = conv_norm(make_norm, 3, 64, kernel, stride)
+        first = conv_norm(make_norm, 3, width, kernel, stride)
         self.conv1 = nn.Sequential(*first, nn.ReLU(inplace=True))
         self.pool1 = nn.MaxPool2d(3, stride=2, padding=1) if stem == "paper" else nn.Identity()
 
-        inputs = 64
+        inputs = width
 
         def stage(channels: int, count: int, stride: int) -> nn.Sequential:
             nonlocal inputs
@@ -184,10 +187,10 @@ class ResNet(nn.Module):
                 inputs = channels * block.expansion
             return nn.Sequential(*layers)
 
-        self.conv2_x = stage(64, blocks[0], stride=1)
-        self.conv3_x = stage(128, blocks[1], stride=2)
-        self.conv4_x = stage(256, blocks[2], stride=2)
-        self.conv5_x = stage(512, blocks[3], stride=2)
+        self.conv2_x = stage(width, blocks[0], stride=1)
+        self.conv3_x = stage(2 * width, blocks[1], stride=2)
+        self.conv4_x = stage(4 * width, blocks[2], stride=2)
+        self.conv5_x = stage(8 * width, blocks[3], stride=2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = dropout
         self.fc = nn.Linear(inputs, num_classes)
@@ -202,7 +205,7 @@ class ResNet(nn.Module):
                 nn.init.zeros_(module.last_norm.weight)  # type: ignore[arg-type]
 
     def features(self, x: Tensor) -> Tensor:
-        """Return what the classifier sees, (N, 512 * expansion)."""
+        """Return what the classifier sees, (N, 8 * width * expansion)."""
         x = self.pool1(self.conv1(x))
         x = self.conv5_x(self.conv4_x(self.conv3_x(self.conv2_x(x))))
         return self.avgpool(x).flatten(1)  # type: ignore[no-any-return]
