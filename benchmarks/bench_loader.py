@@ -21,7 +21,7 @@ def main() -> None:
     with phantom_cells(1_000) as folder:
         store = prepare(read_sources([folder / "cells"]).cells, folder / "store", size=224)
         loader = TrainingLoader(store, BATCH, seed=0)
-        standard = Standard.of(store.info)
+        standard = Standard.of(store)
         rates, per_core = [], []
         for epoch in range(6):
             wall, cpu = time.perf_counter(), time.process_time()

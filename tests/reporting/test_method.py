@@ -2,12 +2,12 @@
 
 import pytest
 
-from leukoscope.reporting.method import changed, chosen, fitting, seen
+from leukoscope.reporting.method import SEEN, changed, chosen, fitting
 from leukoscope.training.recipe import Recipe, recipe
 
 
 def told(asked: Recipe) -> str:
-    words = [fitting(asked), seen(asked), changed(asked.augmentation), chosen(asked)]
+    words = [fitting(asked), SEEN[asked.colour], changed(asked.augmentation), chosen(asked)]
     return " ".join(word for word in words if word)
 
 
@@ -33,7 +33,8 @@ def test_the_labs_recipe() -> None:
         ("averaging=0.99", "moving average over steps (decay 0.99)"),
         ("keep=last", "The last epoch, planned before; validation chose temperature"),
         ("colour=cell", "inside the cell itself."),
-        ("colour=grey", "of the luminance inside the cell itself, without colour."),
+        ("colour=density", "Optical density is standardised along"),
+        ("colour=grey", "Luminance alone is seen"),
         ("augmentation.rotation=true", "any angle"),
         ("augmentation.scale=0.2", "sizes by up to 20%"),
         ("augmentation.shift=0.05", "shifts by up to 5% of the side"),

@@ -92,7 +92,7 @@ def test_first_epoch_is_plain_sgd(store: Store, new_run: NewRun) -> None:
     velocity = [torch.zeros_like(weight) for weight in model.parameters()]
     losses, correct, cells = [], 0, 0
     for batch in TrainingLoader(store, 12, seed=0).epoch(0):
-        logits = model(Standard.of(store.info)(batch).double())
+        logits = model(Standard.of(store)(batch).double())
         loss = F.cross_entropy(logits, batch.labels)
         gradients = torch.autograd.grad(loss, list(model.parameters()))
         with torch.no_grad():

@@ -34,7 +34,7 @@ class LeukemiaDataset(Dataset[tuple[Tensor, int]]):
         self.store = Store.open(Path(root))
         self.mode = mode
         self.rows, self.turns = self._plan(mode)
-        self.standard = Standard.of(self.store.info)
+        self.standard = Standard.of(self.store)
 
     def __len__(self) -> int:
         return len(self.rows)

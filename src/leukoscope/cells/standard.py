@@ -1,8 +1,11 @@
 """What a network sees of stored pixels: turned, changed if asked, and brought to a standard.
 
-Three standards, for the stain of a smear tells whose it is:
+Four standards, for the stain of a smear tells whose it is:
 
 - ``training``: each channel by the mean and spread of all training cells' pixels, the usual one,
+- ``density``: optical density, in which stains add up, by its three principal components inside
+  the training cells, each brought to the same spread: light and dark, by far the largest of them,
+  then no longer drowns the faint differences of hue between nucleus, cytoplasm and chromatin,
 - ``cell``: each channel by the mean and spread inside the cell itself, so that the amount of stain
   and light is gone and its pattern stays,
 - ``grey``: the same of the luminance alone.
@@ -12,37 +15,52 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from leukoscope.cells.loader import Batch
 from leukoscope.cells.plans import turned
 from leukoscope.cells.preprocess import BACKGROUND, LUMINANCE
-from leukoscope.cells.store import StoreInfo
+from leukoscope.cells.store import Store
 
-Colour = Literal["training", "cell", "grey"]
+Colour = Literal["training", "density", "cell", "grey"]
 Change = Callable[[Tensor], Tensor]
 """(B, 3, H, W) float32 in [0, 1] → the same, as `Augmentation` gives it."""
 
-OUTSIDE = -3.0
-"""What the black around a cell becomes where a cell is its own standard: darker than all in it."""
+OUTSIDE = 3.0
+"""Standard deviations. What lies around a cell is black in the picture; it becomes darker than all
+in the cell where that is its own standard, and lighter, as the glass is, in optical density."""
+
+SAMPLE = 500
+"""Training cells from which principal components are found."""
 
 
 @dataclass(frozen=True)
 class Standard:
-    """A standard; `mean` and `std`, (3,) float32 in [0, 1], are those of the training cells."""
+    """A standard: ``mixing @ (value - mean)`` of each pixel, unless the cell is its own.
 
+    Attributes:
+        colour: which.
+        mean: (3,) float32 of the training cells' pixels, in [0, 1], or of their density.
+        mixing: (3, 3) float32, a row a channel of the result.
+    """
+
+    colour: Colour
     mean: Tensor
-    std: Tensor
-    colour: Colour = "training"
+    mixing: Tensor
 
     @classmethod
     def of(
-        cls, info: StoreInfo, colour: Colour = "training", device: torch.device | str = "cpu"
+        cls, store: Store, colour: Colour = "training", device: torch.device | str = "cpu"
     ) -> "Standard":
         """Return the standard of a store, on `device`."""
-        mean, std = (torch.tensor(three, device=device) for three in (info.mean, info.std))
-        return cls(mean, std, colour)
+        if colour == "density":
+            mean, mixing = _components(store)
+        else:
+            mean = torch.tensor(store.info.mean)
+            mixing = torch.diag(1 / torch.tensor(store.info.std))
+        return cls(colour, mean.to(device), mixing.to(device))
 
     def __call__(self, batch: Batch, change: Change | None = None) -> Tensor:
         """Return (B, 3, H, W) float32, channels last, on the batch's device.
@@ -59,7 +77,9 @@ class Standard:
         if change:
             floats = change(floats)
         if self.colour == "training":
-            floats = (floats - self.mean[:, None, None]) / self.std[:, None, None]
+            floats = self._mixed(floats)
+        elif self.colour == "density":
+            floats = self._by_density(floats)
         else:
             floats = self._by_cell(floats)
         return floats.contiguous(memory_format=torch.channels_last)
@@ -68,16 +88,61 @@ class Standard:
         cells, height, width, _ = pictures.shape
         # By whole rows of pixels: a last dimension of 3 would leave vector instructions idle.
         rows = pictures.view(cells, height, 3 * width).to(torch.float32)
-        rows.sub_((255 * self.mean).repeat(width)).div_((255 * self.std).repeat(width))
+        rows.sub_((255 * self.mean).repeat(width)).div_((255 / self.mixing.diag()).repeat(width))
         return rows.view(cells, height, width, 3).permute(0, 3, 1, 2)
 
+    def _mixed(self, values: Tensor) -> Tensor:
+        return torch.einsum("bchw,kc->bkhw", values - self.mean[:, None, None], self.mixing)
+
+    def _by_density(self, pictures: Tensor) -> Tensor:
+        inside = _inside(pictures)
+        seen = self._mixed(_density(pictures)) * inside
+        seen[:, :1] += OUTSIDE * (1 - inside)
+        return seen
+
     def _by_cell(self, pictures: Tensor) -> Tensor:
-        weights = pictures.new_tensor(LUMINANCE)
-        grey = torch.einsum("bchw,c->bhw", pictures, weights)[:, None]
-        lit = (grey > BACKGROUND / 255).to(pictures.dtype)
-        count = lit.sum((2, 3), keepdim=True).clamp_min(1)
-        seen = grey.expand_as(pictures) if self.colour == "grey" else pictures
-        mean = (seen * lit).sum((2, 3), keepdim=True) / count
-        centred = (seen - mean) * lit
+        inside = _inside(pictures)
+        count = inside.sum((2, 3), keepdim=True).clamp_min(1)
+        seen = _luminance(pictures).expand_as(pictures) if self.colour == "grey" else pictures
+        mean = (seen * inside).sum((2, 3), keepdim=True) / count
+        centred = (seen - mean) * inside
         spread = (centred.square().sum((2, 3), keepdim=True) / count).sqrt().clamp_min(1 / 255)
-        return centred / spread + OUTSIDE * (1 - lit)
+        return centred / spread - OUTSIDE * (1 - inside)
+
+
+def _luminance(pictures: Tensor) -> Tensor:
+    """Return (B, 1, H, W) of (B, 3, H, W)."""
+    return torch.einsum("bchw,c->bhw", pictures, pictures.new_tensor(LUMINANCE))[:, None]
+
+
+def _inside(pictures: Tensor) -> Tensor:
+    """Return (B, 1, H, W): 1 where the cell is, 0 in the black around it."""
+    return (_luminance(pictures) > BACKGROUND / 255).to(pictures.dtype)
+
+
+def _density(pictures: Tensor) -> Tensor:
+    """Return the optical density, the negative logarithm of the light that passes."""
+    return -torch.log(pictures.clamp_min(1 / 255))
+
+
+def _components(store: Store) -> tuple[Tensor, Tensor]:
+    """Return mean (3,) and mixing (3, 3) of optical density inside the training cells.
+
+    The first component grows with light, the others with the channel that weighs most in them.
+    """
+    rows = store.rows("train")
+    rows = rows[:: -(-len(rows) // SAMPLE)]
+    count, total, square = 0.0, torch.zeros(3, dtype=torch.float64), torch.zeros(3, 3).double()
+    for row in rows:
+        pixels = torch.from_numpy(np.array(store.pixels[row])).permute(2, 0, 1)[None].double() / 255
+        values = _density(pixels)[0, :, _inside(pixels)[0, 0] > 0]
+        count += values.shape[1]
+        total += values.sum(1)
+        square += values @ values.T
+    mean = total / count
+    variances, axes = torch.linalg.eigh(square / count - torch.outer(mean, mean))
+    axes = axes.flip(1).T
+    heaviest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
+    heaviest[0] *= -1
+    mixing = axes * heaviest.sign() / variances.flip(0).clamp_min(1e-6).sqrt()[:, None]
+    return mean.float(), mixing.float()

@@ -11,11 +11,13 @@ DRAWN = {
     "person": "drawn so that both classes come alike, and in each all people",
 }
 
-COLOURS = {
-    "training": "by mean and spread of the training pictures",
-    "cell": "by mean and spread inside the cell itself",
-    "grey": "by mean and spread of the luminance inside the cell itself, without colour",
+SEEN = {
+    "training": "Each channel is standardised by mean and spread of the training pictures.",
+    "density": "Optical density is standardised along its principal components in training cells.",
+    "cell": "Each channel is standardised by mean and spread inside the cell itself.",
+    "grey": "Luminance alone is seen, standardised by mean and spread inside the cell itself.",
 }
+"""What is done to pictures before a network sees them."""
 
 
 def fitting(recipe: Recipe) -> str:
@@ -35,11 +37,6 @@ def fitting(recipe: Recipe) -> str:
         f"{loss}; {steps}, {rate}, weight decay {recipe.weight_decay:g}; batches of "
         f"{recipe.batch_size} cells, {DRAWN[recipe.balance]}."
     )
-
-
-def seen(recipe: Recipe) -> str:
-    """Say what is done to pictures before a network sees them."""
-    return f"Each channel is standardised {COLOURS[recipe.colour]}."
 
 
 def changed(augmentation: Augmentation) -> str:

@@ -15,7 +15,7 @@ from leukoscope.cells.store import Store
 from leukoscope.evaluation import reads
 from leukoscope.evaluation.result import Evaluation, metrics_file, predictions_file
 from leukoscope.reporting.makeup import ASIDE, Makeup, makeup
-from leukoscope.reporting.method import changed, chosen, fitting, seen
+from leukoscope.reporting.method import SEEN, changed, chosen, fitting
 from leukoscope.reporting.words import counted
 from leukoscope.training.run import Run
 
@@ -192,7 +192,7 @@ class Record:
         return (
             f"{fitting(recipe)} {len(history)} of {recipe.epochs} epochs of "
             f"{len(self.store.training_plan()[0]):,} pictures. Augmentation: {plan}{drawn}. "
-            f"{seen(recipe)} Seed {config.seed}, precision {config.precision}."
+            f"{SEEN[recipe.colour]} Seed {config.seed}, precision {config.precision}."
         )
 
     def software(self) -> str:

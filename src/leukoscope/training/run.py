@@ -183,7 +183,7 @@ class Run:
 
     def standard(self, device: torch.device | str = "cpu") -> Standard:
         """Return what makes stored pixels what this run's network sees."""
-        return Standard.of(self.open_store().info, self.config.recipe.colour, device)
+        return Standard.of(self.open_store(), self.config.recipe.colour, device)
 
     def load_model(self, which: Which = "best") -> torch.nn.Module:
         """Return the trained network, in evaluation mode, channels last, on the CPU."""
