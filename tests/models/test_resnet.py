@@ -1,5 +1,7 @@
 """The networks: their sizes are published, so these tests have known answers."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -198,3 +200,19 @@ def test_a_narrow_network_has_a_quarter_of_the_channels_everywhere(name: str) ->
         channels = [side if side in (2, 3) else side // 4 for side in wide[key].shape[:2]]
         assert list(weights.shape) == [*channels, *wide[key].shape[2:]], key
     assert narrow(torch.zeros(1, 3, 32, 32)).shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stem": "tiny"}, "stem: Input should be 'paper' or 'small'"),
+        ({"norm": "layer"}, "norm: Input should be 'batch' or 'group'"),
+        ({"dropout": 1.0}, "dropout: Input should be less than 1"),
+        ({"width": 0}, "width: Input should be greater than 0"),
+        ({"depth": 18}, "depth: Unexpected keyword argument"),
+    ],
+)
+def test_options_it_does_not_take_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInputError, match="resnet18 cannot be built so") as refused:
+        models.create("resnet18", **options)
+    assert message in str(refused.value)

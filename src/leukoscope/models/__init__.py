@@ -9,10 +9,11 @@ from functools import partial
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from leukoscope.errors import BadInputError
+from leukoscope.errors import BadInputError, listing
 from leukoscope.models.resnet import ResNet, ResNetBasicBlock, ResNetBottleneck
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
@@ -38,11 +39,15 @@ def create(name: str, num_classes: int = 2, **options: Any) -> nn.Module:
         options: what the architecture takes; for a ResNet see `leukoscope.models.resnet.ResNet`.
 
     Raises:
-        BadInputError: no such name.
+        BadInputError: no such name, or options that the architecture does not take.
     """
     if name not in MODELS:
         raise BadInputError(f"unknown model {name!r}; the models are {', '.join(MODELS)}")
-    return MODELS[name](num_classes=num_classes, **options)
+    try:
+        return MODELS[name](num_classes=num_classes, **options)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        raise BadInputError(f"{name} cannot be built so:{listing(problems)}") from error
 
 
 def parameters(name: str, num_classes: int = 2, **options: Any) -> int:

@@ -6,9 +6,10 @@ notation for the blocks (``conv_block1``, ``shortcut``, ``res_out``).
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch.nn.functional as F
+from pydantic import Field, validate_call
 from torch import Tensor, nn
 
 StrideIn = Literal["1x1", "3x3"]
@@ -155,6 +156,7 @@ class ResNet(nn.Module):
             others follow. A multiple of 32 for ``norm="group"``, or less than 32.
     """
 
+    @validate_call
     def __init__(
         self,
         block: type[ResNetBasicBlock] | type[ResNetBottleneck],
@@ -166,8 +168,8 @@ class ResNet(nn.Module):
         residual: bool = True,
         norm: Norm = "batch",
         stem: Stem = "paper",
-        dropout: float = 0.0,
-        width: int = 64,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+        width: Annotated[int, Field(gt=0)] = 64,
     ) -> None:
         super().__init__()
         make_norm = NORMS[norm]

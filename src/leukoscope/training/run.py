@@ -78,10 +78,9 @@ class RunConfig(BaseModel):
         """Return the configuration of a run on `store`, everything checked before any work.
 
         Raises:
-            BadInputError: no such store, model or recipe.
+            BadInputError: no such store, model or recipe, or the model takes no such options.
         """
-        if model not in models.names():
-            raise BadInputError(f"unknown model {model!r}: {', '.join(models.names())}")
+        models.parameters(model, **settings.get("model_options", {}))
         return cls(
             model=model,
             recipe=recipe(recipe_name, overrides),
