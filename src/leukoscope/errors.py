@@ -1,6 +1,10 @@
 """Errors for the person at the keyboard, and their exit codes."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # `leukoscope --help` must not wait for it
+    from pydantic import ValidationError
 
 
 class LeukoscopeError(Exception):
@@ -25,3 +29,14 @@ def listing(lines: Sequence[str], most: int = 20) -> str:
     if len(lines) > most:
         shown.append(f"\n  … and {len(lines) - most:,} more")
     return "".join(shown)
+
+
+def faults(error: "ValidationError") -> str:
+    """List what is wrong with fields that a person gave, each with what it was."""
+    return listing(
+        [
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
+            + (f" (got {item['input']!r})" if isinstance(item["input"], str | int | float) else "")
+            for item in error.errors()
+        ]
+    )

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from leukoscope.errors import BadInputError, listing
+from leukoscope.errors import BadInputError, faults
 from leukoscope.models.resnet import ResNet, ResNetBasicBlock, ResNetBottleneck
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
@@ -46,8 +46,7 @@ def create(name: str, num_classes: int = 2, **options: Any) -> nn.Module:
     try:
         return MODELS[name](num_classes=num_classes, **options)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
-        raise BadInputError(f"{name} cannot be built so:{listing(problems)}") from error
+        raise BadInputError(f"{name} cannot be built so:{faults(error)}") from error
 
 
 def parameters(name: str, num_classes: int = 2, **options: Any) -> int:

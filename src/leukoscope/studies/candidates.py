@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from leukoscope.errors import BadInputError, listing
+from leukoscope.errors import BadInputError, faults
 
 
 class Candidate(BaseModel):
@@ -70,7 +70,4 @@ class Candidates(BaseModel):
         except (OSError, yaml.YAMLError) as error:
             raise BadInputError(f"{path} cannot be read as YAML: {error}") from error
         except ValidationError as error:
-            problems = [
-                f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
-            ]
-            raise BadInputError(f"{path} is no list of candidates:{listing(problems)}") from error
+            raise BadInputError(f"{path} is no list of candidates:{faults(error)}") from error

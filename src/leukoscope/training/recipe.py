@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from leukoscope.cells.augment import Augmentation
 from leukoscope.cells.loader import Balance
 from leukoscope.cells.standard import Colour
-from leukoscope.errors import BadInputError, listing
+from leukoscope.errors import BadInputError, faults
 
 
 class Recipe(BaseModel):
@@ -106,14 +106,9 @@ def recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
     try:
         return Recipe.model_validate(fields)
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
-            + (f" (got {item['input']!r})" if item["type"] != "extra_forbidden" else "")
-            for item in error.errors()
-        ]
         known = ", ".join(Recipe.model_fields)
         raise BadInputError(
-            f"recipe {name} cannot be used:{listing(problems)}\nfields: {known}"
+            f"recipe {name} cannot be used:{faults(error)}\nfields: {known}"
         ) from error
 
 
