@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LEUKOSCOPE := $(BIN)/leukoscope
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo studies test bench peers constraints clean
+.PHONY: help venv demo studies release-model test bench peers constraints clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -35,6 +35,15 @@ studies: venv  ## The quick form of every study, on phantom cells (13 minutes).
 	$(LEUKOSCOPE) manifest build/studies/cells -o build/studies/cells.csv
 	$(LEUKOSCOPE) prepare build/studies/cells.csv -o build/studies/store --size 64
 	for study in $(STUDIES); do $(LEUKOSCOPE) study $$study build/studies/store -o build/studies/$$study --quick || exit 1; done
+
+RELEASE := build/release
+
+release-model: venv  ## The model for new people: folds under recipe modern, of CELLS=<pictures> (3 hours).
+	@test -e "$(CELLS)" || { echo 'whose cells? make release-model CELLS=<folder of labelled pictures>'; exit 2; }
+	$(LEUKOSCOPE) manifest "$(CELLS)" -o $(RELEASE)/cells.csv
+	test -e $(RELEASE)/store/store.json || $(LEUKOSCOPE) prepare $(RELEASE)/cells.csv -o $(RELEASE)/store --size 64
+	$(LEUKOSCOPE) compare $(RELEASE)/store -o $(RELEASE)/compare --models resnet18 --recipe modern --folds 5 --seeds 0,1,2
+	$(LEUKOSCOPE) report $(RELEASE)/compare
 
 test: venv  ## Style, types, directions between rooms, behaviour (10 minutes).
 	$(BIN)/ruff check

@@ -27,7 +27,7 @@ Seed = Annotated[int, typer.Option(help="Of everything drawn at random.")]
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of the recipe.")
 ]
-RecipeName = Annotated[str, typer.Option("--recipe", help="lab, demo, or a YAML file.")]
+RecipeName = Annotated[str, typer.Option("--recipe", help="lab, modern, demo, or a YAML file.")]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to train.")]
 Precision = Annotated[
     Literal["32-true", "bf16-mixed", "64-true"], typer.Option(help="Of the arithmetic.")
@@ -339,7 +339,9 @@ def study(
     ] = False,
     recipe: Annotated[
         str | None,
-        typer.Option(help="lab, demo, or a YAML file.", show_default="lab; demo with --quick"),
+        typer.Option(
+            help="lab, modern, demo, or a YAML file.", show_default="lab; demo with --quick"
+        ),
     ] = None,
     override: Overrides = [],  # noqa: B006 - typer copies it
     device: Device = "auto",

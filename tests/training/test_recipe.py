@@ -72,3 +72,8 @@ def test_unknown_recipe_and_bare_override() -> None:
         recipe("demo", ["epochs.one=1"])
     with pytest.raises(BadInputError, match=r"augmentation\.size: Extra"):
         recipe("lab", ["augmentation.size=1"])
+
+
+def test_the_average_forgets_fast_at_first() -> None:
+    asked = recipe("lab", ["averaging=0.9"])
+    assert [asked.decay(steps) for steps in (0, 1, 8, 80, 8000)] == [0.1, 2 / 11, 0.5, 0.9, 0.9]

@@ -71,11 +71,35 @@ class Recipe(BaseModel):
             rate *= (1 + math.cos(math.pi * min(epoch / self.epochs, 1))) / 2
         return rate * min(epoch / self.warmup, 1) if self.warmup else rate
 
+    def decay(self, steps: int) -> float:
+        """Return the decay of the average after so many steps.
+
+        It rises to `averaging`, so that in a short training, too, the first weights are forgotten.
+        """
+        return min(self.averaging, (1 + steps) / (10 + steps))
+
 
 RECIPES: dict[str, dict[str, Any]] = {
     "lab": {},
     # Few steps have to show something: a larger step, with momentum. For `make demo`.
     "demo": {"epochs": 5, "learning_rate": 0.003, "momentum": 0.9},
+    # For people it never met; docs/recipes.md says what each part earns.
+    "modern": {
+        "batch_size": 32,
+        "epochs": 30,
+        "learning_rate": 0.02,
+        "schedule": "cosine",
+        "warmup": 1,
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "mixup": 0.4,
+        "balance": "person",
+        "averaging": 0.99,
+        "keep": "last",
+        "turns_averaged": True,
+        "colour": "density",
+        "augmentation": {"rotation": True, "shift": 0.05},
+    },
 }
 
 

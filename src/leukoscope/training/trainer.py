@@ -6,7 +6,7 @@ Nothing inside an epoch waits for the device: losses and counts stay there until
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -107,8 +107,9 @@ class Trainer:
         self.model, self.optimizer = self.fabric.setup(model, optimizer_of(model, self.recipe))
         self.average, self.judging = None, self.model
         if self.recipe.averaging:
-            follow = get_ema_multi_avg_fn(self.recipe.averaging)  # type: ignore[no-untyped-call]
-            self.average = AveragedModel(self.model.module, multi_avg_fn=follow, use_buffers=True)
+            self.average = AveragedModel(
+                self.model.module, multi_avg_fn=self._follow, use_buffers=True
+            )
             self.judging = self.fabric.setup_module(self.average.module)
         self.progress = Progress(0, 0, *self._no_batches(), 0.0, [], None)
         if resume:
@@ -199,6 +200,14 @@ class Trainer:
             for target in (labels, labels[other])
         ]
         return logits, share * losses[0] + (1 - share) * losses[1]
+
+    def _follow(
+        self, averaged: Sequence[torch.Tensor], current: Sequence[torch.Tensor], _: object
+    ) -> None:
+        """Move `averaged` weights towards the `current` ones."""
+        steps = self.progress.epoch * len(self.loader) + self.progress.batch
+        follow = get_ema_multi_avg_fn(self.recipe.decay(steps))  # type: ignore[no-untyped-call]
+        follow(averaged, current, None)
 
     def _close_epoch(self, row: dict[str, float]) -> None:
         progress = self.progress
