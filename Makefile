@@ -42,7 +42,7 @@ release-model: venv  ## The model for new people: folds under recipe modern, of 
 	@test -e "$(CELLS)" || { echo 'whose cells? make release-model CELLS=<folder of labelled pictures>'; exit 2; }
 	$(LEUKOSCOPE) manifest "$(CELLS)" -o $(RELEASE)/cells.csv
 	test -e $(RELEASE)/store/store.json || $(LEUKOSCOPE) prepare $(RELEASE)/cells.csv -o $(RELEASE)/store --size 64
-	$(LEUKOSCOPE) compare $(RELEASE)/store -o $(RELEASE)/compare --models resnet18 --recipe modern --folds 5 --seeds 0,1,2
+	$(LEUKOSCOPE) compare $(RELEASE)/store -o $(RELEASE)/compare --models resnet18 --recipe modern --folds 5 --seeds 3
 	$(LEUKOSCOPE) report $(RELEASE)/compare
 
 test: venv  ## Style, types, directions between rooms, behaviour (10 minutes).
