@@ -26,6 +26,8 @@ def test_the_labs_recipe() -> None:
         ("optimizer=adamw", "AdamW, learning rate"),
         ("schedule=cosine", "learning rate 0.001, falling to 0 as a cosine, weight"),
         ("warmup=2", "learning rate 0.001 after a rise over 2 epochs, weight"),
+        ("warmup=1", "learning rate 0.001 after a rise over 1 epoch, weight"),
+        ("turns_averaged=true", "by the mean over its eight turns."),
         ("label_smoothing=0.1", "Cross-entropy with labels smoothed by 0.1;"),
         ("mixup=0.4", "pictures laid over each other (mixup, α = 0.4);"),
         ("balance=class", "drawn so that both classes come alike."),
@@ -36,10 +38,10 @@ def test_the_labs_recipe() -> None:
         ("colour=density", "Optical density is standardised along"),
         ("colour=grey", "Luminance alone is seen"),
         ("augmentation.rotation=true", "any angle"),
-        ("augmentation.scale=0.2", "sizes by up to 20%"),
-        ("augmentation.shift=0.05", "shifts by up to 5% of the side"),
-        ("augmentation.stain=0.1", "amounts of stain by up to 10%"),
-        ("augmentation.light=0.2", "light by up to 20%"),
+        ("augmentation.scale=0.2", "sizes by up to 20 %"),
+        ("augmentation.shift=0.05", "shifts by up to 5 % of the side"),
+        ("augmentation.stain=0.1", "amounts of stain by up to 10 %"),
+        ("augmentation.light=0.2", "light by up to 20 %"),
     ],
 )
 def test_whatever_differs_is_said(override: str, said: str) -> None:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from leukoscope.cells.preprocess import BACKGROUND, LUMINANCE
+from leukoscope.cells.light import density, inside
 
 DRAWS = 12
 """Uniform numbers a picture needs: angle, scale, two of shift, six of stain, two of light."""
@@ -90,8 +90,6 @@ class Augmentation(BaseModel):
         change = change * exponent[:, None, None]
         added = (self.stain / 4 * either[:, 7:10]) @ stains
         added = added - (either[:, 11] * math.log1p(self.light / 2))[:, None]
-        grey = pictures.new_tensor(LUMINANCE)
-        lit = (pictures * grey[:, None, None]).sum(1, keepdim=True) > BACKGROUND / 255
-        density = -torch.log(pictures.clamp_min(1 / 255))
-        density = torch.einsum("bchw,bcd->bdhw", density, change) + added[:, :, None, None]
-        return torch.exp(-density.clamp_min(0)) * lit
+        stained = torch.einsum("bchw,bcd->bdhw", density(pictures), change)
+        stained = stained + added[:, :, None, None]
+        return torch.exp(-stained.clamp_min(0)) * inside(pictures)

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leukoscope.cells.light import density, inside, luminance
 from leukoscope.cells.loader import Batch
 from leukoscope.cells.plans import turned
-from leukoscope.cells.preprocess import BACKGROUND, LUMINANCE
 from leukoscope.cells.store import Store
 
 Colour = Literal["training", "density", "cell", "grey"]
@@ -95,34 +95,19 @@ class Standard:
         return torch.einsum("bchw,kc->bkhw", values - self.mean[:, None, None], self.mixing)
 
     def _by_density(self, pictures: Tensor) -> Tensor:
-        inside = _inside(pictures)
-        seen = self._mixed(_density(pictures)) * inside
-        seen[:, :1] += OUTSIDE * (1 - inside)
+        lit = inside(pictures)
+        seen = self._mixed(density(pictures)) * lit
+        seen[:, :1] += OUTSIDE * (1 - lit)
         return seen
 
     def _by_cell(self, pictures: Tensor) -> Tensor:
-        inside = _inside(pictures)
-        count = inside.sum((2, 3), keepdim=True).clamp_min(1)
-        seen = _luminance(pictures).expand_as(pictures) if self.colour == "grey" else pictures
-        mean = (seen * inside).sum((2, 3), keepdim=True) / count
-        centred = (seen - mean) * inside
+        lit = inside(pictures)
+        count = lit.sum((2, 3), keepdim=True).clamp_min(1)
+        seen = luminance(pictures).expand_as(pictures) if self.colour == "grey" else pictures
+        mean = (seen * lit).sum((2, 3), keepdim=True) / count
+        centred = (seen - mean) * lit
         spread = (centred.square().sum((2, 3), keepdim=True) / count).sqrt().clamp_min(1 / 255)
-        return centred / spread - OUTSIDE * (1 - inside)
-
-
-def _luminance(pictures: Tensor) -> Tensor:
-    """Return (B, 1, H, W) of (B, 3, H, W)."""
-    return torch.einsum("bchw,c->bhw", pictures, pictures.new_tensor(LUMINANCE))[:, None]
-
-
-def _inside(pictures: Tensor) -> Tensor:
-    """Return (B, 1, H, W): 1 where the cell is, 0 in the black around it."""
-    return (_luminance(pictures) > BACKGROUND / 255).to(pictures.dtype)
-
-
-def _density(pictures: Tensor) -> Tensor:
-    """Return the optical density, the negative logarithm of the light that passes."""
-    return -torch.log(pictures.clamp_min(1 / 255))
+        return centred / spread - OUTSIDE * (1 - lit)
 
 
 def _components(store: Store) -> tuple[Tensor, Tensor]:
@@ -132,17 +117,17 @@ def _components(store: Store) -> tuple[Tensor, Tensor]:
     """
     rows = store.rows("train")
     rows = rows[:: -(-len(rows) // SAMPLE)]
-    count, total, square = 0.0, torch.zeros(3, dtype=torch.float64), torch.zeros(3, 3).double()
-    for row in rows:
-        pixels = torch.from_numpy(np.array(store.pixels[row])).permute(2, 0, 1)[None].double() / 255
-        values = _density(pixels)[0, :, _inside(pixels)[0, 0] > 0]
-        count += values.shape[1]
-        total += values.sum(1)
-        square += values @ values.T
-    mean = total / count
-    variances, axes = torch.linalg.eigh(square / count - torch.outer(mean, mean))
+    values = torch.cat([_density_of(store, row) for row in rows], dim=1)
+    mean = values.mean(1)
+    variances, axes = torch.linalg.eigh(torch.cov(values))
     axes = axes.flip(1).T
     heaviest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
     heaviest[0] *= -1
     mixing = axes * heaviest.sign() / variances.flip(0).clamp_min(1e-6).sqrt()[:, None]
     return mean.float(), mixing.float()
+
+
+def _density_of(store: Store, row: int) -> Tensor:
+    """Return (3, P) float64 of the P pixels inside a cell."""
+    picture = torch.from_numpy(np.array(store.pixels[row])).permute(2, 0, 1)[None].double() / 255
+    return density(picture)[0, :, inside(picture)[0, 0] > 0]

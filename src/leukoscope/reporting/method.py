@@ -29,7 +29,7 @@ def fitting(recipe: Recipe) -> str:
         loss += f", of pictures laid over each other (mixup, α = {recipe.mixup:g})"
     rate = f"learning rate {recipe.learning_rate:g}"
     if recipe.warmup:
-        rate += f" after a rise over {recipe.warmup:g} epochs"
+        rate += f" after a rise over {recipe.warmup:g} epoch{'s' if recipe.warmup != 1 else ''}"
     if recipe.schedule == "cosine":
         rate += ", falling to 0 as a cosine"
     steps = OPTIMIZERS[recipe.optimizer].format(momentum=recipe.momentum)
@@ -46,20 +46,22 @@ def changed(augmentation: Augmentation) -> str:
     """
     ways = [
         "any angle" if augmentation.rotation else "",
-        f"sizes by up to {augmentation.scale:.0%}" if augmentation.scale else "",
-        f"shifts by up to {augmentation.shift:.0%} of the side" if augmentation.shift else "",
-        f"amounts of stain by up to {augmentation.stain:.0%}" if augmentation.stain else "",
-        f"light by up to {augmentation.light:.0%}" if augmentation.light else "",
+        f"sizes by up to {100 * augmentation.scale:g} %" if augmentation.scale else "",
+        f"shifts by up to {100 * augmentation.shift:g} % of the side" if augmentation.shift else "",
+        f"amounts of stain by up to {100 * augmentation.stain:g} %" if augmentation.stain else "",
+        f"light by up to {100 * augmentation.light:g} %" if augmentation.light else "",
     ]
     return ", ".join(way for way in ways if way)
 
 
 def chosen(recipe: Recipe) -> str:
-    """Say which weights are kept."""
+    """Say which weights are kept, and how they call."""
     if recipe.keep == "best":
         kept = "The epoch with the highest validation accuracy, then the lowest validation loss."
     else:
         kept = "The last epoch, planned before; validation chose temperature and thresholds only."
     if recipe.averaging:
         kept += f" Its weights are a moving average over steps (decay {recipe.averaging:g})."
+    if recipe.turns_averaged:
+        kept += " They call a picture by the mean over its eight turns."
     return kept

@@ -1,0 +1,27 @@
+"""Light that passes a cell, on any device: luminance, where the cell is, optical density.
+
+The same mask as `leukoscope.cells.mask` finds, of pictures (B, 3, H, W) in [0, 1].
+"""
+
+import torch
+from torch import Tensor
+
+from leukoscope.cells.preprocess import BACKGROUND, LUMINANCE
+
+
+def luminance(pictures: Tensor) -> Tensor:
+    """Return (B, 1, H, W) in [0, 1]."""
+    return torch.einsum("bchw,c->bhw", pictures, pictures.new_tensor(LUMINANCE))[:, None]
+
+
+def inside(pictures: Tensor) -> Tensor:
+    """Return (B, 1, H, W): 1 where the cell is, 0 in the black around it."""
+    return (luminance(pictures) > BACKGROUND / 255).to(pictures.dtype)
+
+
+def density(pictures: Tensor) -> Tensor:
+    """Return (B, 3, H, W): optical density, the negative natural logarithm, from 0 to ln 255.
+
+    By the Beer-Lambert law it is where stains add up.
+    """
+    return -torch.log(pictures.clamp_min(1 / 255))
