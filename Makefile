@@ -45,6 +45,8 @@ release-model: venv  ## The model for new people: folds under recipe modern, of 
 	cmp -s $(RELEASE)/asked.csv $(RELEASE)/cells.csv || { $(LEUKOSCOPE) prepare $(RELEASE)/asked.csv -o $(RELEASE)/store --size 64 && cp $(RELEASE)/asked.csv $(RELEASE)/cells.csv; }
 	$(LEUKOSCOPE) compare $(RELEASE)/store -o $(RELEASE)/compare --models resnet18 --recipe modern --folds 5 --seeds 3
 	$(LEUKOSCOPE) report $(RELEASE)/compare
+	rm -rf $(RELEASE)/bundle
+	$(LEUKOSCOPE) export $(RELEASE)/compare -o $(RELEASE)/bundle
 
 test: venv  ## Style, types, directions between rooms, behaviour (10 minutes).
 	$(BIN)/ruff check

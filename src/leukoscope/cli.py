@@ -383,6 +383,52 @@ def _numbers(text: str, kind: Callable[[str], Number], option: str) -> list[Numb
 
 
 @app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="The run folder, or that of folds, as one ensemble.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="New folder for the bundle.")],
+) -> None:
+    """Make a bundle: the trained model as files that call cells without PyTorch."""
+    from leukoscope.evaluation.ensemble import Ensemble
+    from leukoscope.inference.describe import describe
+    from leukoscope.inference.export import export as pack
+    from leukoscope.reporting.card import write_card
+    from leukoscope.training.run import Run
+
+    source = Run.open(run) if Run.exists(run) else Ensemble.open(run)
+    bundle = pack(source, output)
+    if isinstance(source, Run):
+        write_card(source, output / "MODEL_CARD.md")
+    print(describe(bundle))
+
+
+@app.command()
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="The bundle.")],
+    sources: Annotated[list[Path], typer.Argument(help="Pictures, folders of them, manifests.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Table of calls: .csv, .parquet or .jsonl.")
+    ],
+    engine: Annotated[
+        Literal["auto", "int8", "fp32", "torch"],
+        typer.Option(help="What computes; auto: the fastest here, measured the first time."),
+    ] = "auto",
+    threads: Threads = CORES,
+) -> None:
+    """Call cells: one row a picture, in the order in which they were named."""
+    from leukoscope.inference import engines, inputs
+    from leukoscope.inference import predict as calling
+    from leukoscope.inference.bundle import Bundle
+
+    calling.writable(output)
+    opened, found = Bundle.open(bundle), inputs.find(sources)
+    chosen = engines.fastest(opened, threads) if engine == "auto" else engine
+    calls = calling.predict(opened, found.cells, chosen, threads)
+    calling.write(calls, output)
+    print(calling.summary(opened, calls, found.passed_over))
+    print(f"\nwritten to {output}")
+
+
+@app.command()
 def card(
     run: Annotated[Path, typer.Argument(help="The run folder.")],
     output: Annotated[

@@ -1,5 +1,6 @@
 """Files that are either whole or absent: written beside their target, then renamed."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,3 +29,9 @@ def write_text(target: Path, text: str) -> None:
     """Write `text` as UTF-8 with Unix line ends, atomically."""
     with atomic(target) as scratch:
         scratch.write_text(text, encoding="utf-8", newline="\n")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from leukoscope.cells.colour import Colour
 from leukoscope.cells.loader import Batch, ordered_batches
-from leukoscope.cells.standard import OUTSIDE, Colour, Standard
+from leukoscope.cells.standard import OUTSIDE, Standard
 from leukoscope.cells.store import Store
 
 

@@ -20,6 +20,7 @@ from leukoscope.training.checkpoint import Checkpoint
 
 Leukoscope = Callable[..., subprocess.CompletedProcess[str]]
 
+ENGINE = ["--engine", "fp32"]
 FAST = ["--set", "batch_size=8", "--threads", "1"]
 
 
@@ -88,6 +89,19 @@ def test_train_interrupt_resume_evaluate_submit(
     submission = pd.read_csv(tmp_path / "out.csv")
     assert submission["ID"].tolist() == predictions["id"].tolist()
     assert submission["label"].tolist() == predictions["call"].tolist()
+
+    printed = leukoscope("export", "whole", "-o", "bundle").stdout
+    assert "1 × resnet18, 32 × 32 pixels" in printed
+    assert (tmp_path / "bundle" / "MODEL_CARD.md").exists()
+    printed = leukoscope("predict", "bundle", "cells.csv", "-o", "calls.csv", *ENGINE).stdout
+    assert f"{len(cells):,} pictures" in printed
+    calls = pd.read_csv(tmp_path / "calls.csv")
+    assert calls["path"].tolist() == cells["path"].tolist()
+    tested = calls.set_index("path").loc[predictions["path"]]
+    assert tested["probability"].tolist() == pytest.approx(predictions["calibrated"], abs=1e-4)
+    words = ["predict", "bundle", "cells.csv", "-o"]
+    assert "written as .csv" in leukoscope(*words, "calls.xlsx", *ENGINE, status=2).stderr
+    assert "already holds" in leukoscope("export", "whole", "-o", "bundle", status=2).stderr
 
 
 def test_the_labs_lists_from_manifest_to_submission(

@@ -5,7 +5,8 @@ import pytest
 
 from leukoscope.evaluation.bootstrap import Units
 from leukoscope.evaluation.metrics import Scored
-from leukoscope.evaluation.operating import OperatingPoint, operating_points
+from leukoscope.evaluation.operating import operating_points
+from leukoscope.evaluation.point import OperatingPoint
 
 PROBABILITY = np.array([0.1, 0.2, 0.3, 0.6, 0.4, 0.7, 0.8, 0.9])
 TRUTH = np.array([0, 0, 0, 0, 1, 1, 1, 1], dtype=bool)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leukoscope.evaluation.operating import OperatingPoint
+from leukoscope.evaluation.point import OperatingPoint
 from leukoscope.evaluation.subjects import blast_share, by_subject, wilson
 
 

@@ -1,18 +1,45 @@
 """Work on many pictures: on all cores, in order, with memory flat and failures listed."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from leukoscope.errors import BadInputError, listing
 from leukoscope.progress import Bar
 
+S = TypeVar("S")
 T = TypeVar("T")
 
-AHEAD = 512
-"""Pictures in work at once: enough for every core, few enough to keep memory flat."""
+AHEAD = 16
+"""Calls in work or done for each worker: enough to keep it busy, few enough for flat memory."""
+
+
+def in_order(
+    function: Callable[[S], T], items: Iterable[S], workers: int, ahead: int = AHEAD
+) -> Iterator[T]:
+    """Yield `function` of each of `items`, in order, computed by threads.
+
+    Args:
+        function: what leaves the interpreter lock, as Pillow and ONNX Runtime do.
+        items: read only as far as the work is.
+        workers: threads.
+        ahead: calls for each of them that may be in work, or done and not yet taken.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[T]] = deque()
+        try:
+            for item in items:
+                if len(waiting) == workers * ahead:
+                    yield waiting.popleft().result()
+                waiting.append(pool.submit(function, item))
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def each(function: Callable[[Path], T], paths: Sequence[Path], what: str) -> Iterator[T]:
@@ -29,15 +56,13 @@ def each(function: Callable[[Path], T], paths: Sequence[Path], what: str) -> Ite
             return error
 
     failed = []
-    # Pillow decodes and resizes outside the interpreter lock, so threads use every core.
-    with ThreadPoolExecutor(os.cpu_count()) as pool, Bar(what, len(paths), "images") as bar:
-        for start in range(0, len(paths), AHEAD):
-            some = paths[start : start + AHEAD]
-            for row, result in enumerate(pool.map(attempt, some), start=start):
-                bar.advance()
-                if isinstance(result, BadInputError):
-                    failed.append(f"row {row + 1}: {result}")
-                elif not failed:
-                    yield result
+    with Bar(what, len(paths), "images") as bar:
+        results = in_order(attempt, paths, os.cpu_count() or 1)
+        for row, result in enumerate(results, start=1):
+            bar.advance()
+            if isinstance(result, BadInputError):
+                failed.append(f"row {row}: {result}")
+            elif not failed:
+                yield result
     if failed:
         raise BadInputError(f"{len(failed):,} pictures cannot be read:{listing(failed)}")

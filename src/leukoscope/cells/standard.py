@@ -13,18 +13,17 @@ Four standards, for the stain of a smear tells whose it is:
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from leukoscope.cells.colour import Colour
 from leukoscope.cells.light import density, inside, luminance
 from leukoscope.cells.loader import Batch
 from leukoscope.cells.plans import turned
 from leukoscope.cells.store import Store
 
-Colour = Literal["training", "density", "cell", "grey"]
 Change = Callable[[Tensor], Tensor]
 """(B, 3, H, W) float32 in [0, 1] → the same, as `Augmentation` gives it."""
 

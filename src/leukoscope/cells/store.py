@@ -10,7 +10,6 @@ A folder of
 - ``store.json``: how it was made, digests, version. Written last: a folder without it is no store.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -39,7 +38,7 @@ from leukoscope.cells.preprocess import (
 )
 from leukoscope.cells.repeats import find_repeats
 from leukoscope.errors import BadInputError
-from leukoscope.files import atomic, write_text
+from leukoscope.files import atomic, sha256, write_text
 
 Three = tuple[float, float, float]
 """Red, green, blue."""
@@ -152,7 +151,7 @@ class Store:
     @cached_property
     def digest(self) -> str:
         """What tells this store from any other: the SHA-256 of its ``store.json``."""
-        return hashlib.sha256((self.folder / "store.json").read_bytes()).hexdigest()
+        return sha256(self.folder / "store.json")
 
 
 def prepare(
@@ -225,7 +224,7 @@ def prepare(
         phantom=any(is_phantom(picture_folder) for picture_folder in {p.parent for p in paths}),
         mean=mean,
         std=std,
-        digests={name: _sha256(folder / name) for name in written},
+        digests={name: sha256(folder / name) for name in written},
     )
     write_text(folder / "store.json", json.dumps(info.model_dump(mode="json"), indent=2) + "\n")
     return Store.open(folder)
@@ -301,8 +300,3 @@ def _moments(pixels: NDArray[np.uint8], cells: pd.DataFrame) -> tuple[Three, Thr
 def _three(values: NDArray[np.float64]) -> Three:
     red, green, blue = values.tolist()
     return red, green, blue
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,7 +12,7 @@ import pandas as pd
 from leukoscope.evaluation.evaluate import settle
 from leukoscope.evaluation.judgement import judge
 from leukoscope.evaluation.metrics import Floats
-from leukoscope.evaluation.operating import OperatingPoint
+from leukoscope.evaluation.point import OperatingPoint
 from leukoscope.evaluation.pooled import pool
 from leukoscope.evaluation.result import Evaluation, subjects_file
 from leukoscope.evaluation.subjects import worst_first

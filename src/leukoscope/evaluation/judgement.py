@@ -11,7 +11,7 @@ from sklearn.metrics import confusion_matrix
 from leukoscope.evaluation.baselines import BASELINES
 from leukoscope.evaluation.bootstrap import Statistic, Units, interval, sample
 from leukoscope.evaluation.metrics import CALL_METRICS, Floats, Scored
-from leukoscope.evaluation.operating import HALF, OperatingPoint
+from leukoscope.evaluation.point import HALF, OperatingPoint
 from leukoscope.evaluation.result import Baseline, Calls, Estimate
 
 

@@ -1,39 +1,14 @@
-"""Operating points: from which probability a cell is called a blast, decided on validation."""
+"""How operating points are chosen: on validation cells, for what they do there."""
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 from sklearn.metrics import roc_curve
 
 from leukoscope.evaluation.bootstrap import Units, sample
 from leukoscope.evaluation.metrics import Floats, Scored
+from leukoscope.evaluation.point import HALF, OperatingPoint
 
 TARGET = 0.95
 """The sensitivity, or specificity, that two of the points must reach on validation."""
-
-HALF = "0.5"
-"""The name of the point that calls what is likelier; the original lab's only one."""
-
-
-class OperatingPoint(BaseModel):
-    """A threshold, and how it did where it was chosen.
-
-    Attributes:
-        name: how it was chosen.
-        threshold: probability of blast from which a cell is called one, after the temperature.
-        sensitivity: on the validation cells; optimistic where it was chosen by it.
-        specificity: likewise.
-        sensitivity_error: standard error over the validation subjects.
-        specificity_error: likewise.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    threshold: float
-    sensitivity: float
-    specificity: float
-    sensitivity_error: float
-    specificity_error: float
 
 
 def operating_points(scored: Scored, units: Units) -> list[OperatingPoint]:

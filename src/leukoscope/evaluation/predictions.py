@@ -7,7 +7,6 @@ probability after the temperature, and what each of `leukoscope.evaluation.basel
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,18 +16,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leukoscope.cells.loader import Batch, ordered_batches
+from leukoscope.cells.loader import ordered_batches
 from leukoscope.cells.parallel import each
 from leukoscope.cells.people import people
-from leukoscope.cells.plans import TURNS
 from leukoscope.cells.preprocess import Preprocessing, preprocess, read_picture
 from leukoscope.cells.splits import SPLITS
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation.calibration import probability
 from leukoscope.progress import tracked
+from leukoscope.training.log_odds import LogOdds
 from leukoscope.training.run import Run, Which
 
 BATCH = 128
+"""Pictures a network sees at once, all turns of a cell among them."""
 
 THRESHOLD = 0.5
 """Probability of blast from which a cell is called one: the larger of two logits."""
@@ -46,9 +46,11 @@ def predict(run: Run, split: str, which: Which = "best") -> pd.DataFrame:
     rows = store.rows(split)
     if not len(rows):
         raise BadInputError(f"{store.folder} has no cells in its {split} split")
-    batches = ordered_batches(store, rows, BATCH)
-    batches = tracked(batches, f"{run.config.model} on {split}", -(-len(rows) // BATCH), "batches")
-    return _table(store.cells.iloc[rows], _logits(run, which, batches))
+    log_odds = LogOdds.of([run], which)
+    size = BATCH // log_odds.turns
+    batches = (batch.pictures for batch in ordered_batches(store, rows, size))
+    told = tracked(batches, f"{run.config.model} on {split}", -(-len(rows) // size), "batches")
+    return _table(store.cells.iloc[rows], _logits(log_odds, told, run.config.threads))
 
 
 def prepared(cells: pd.DataFrame, settings: Preprocessing) -> NDArray[np.uint8]:
@@ -73,16 +75,15 @@ def predict_others(
         pixels: (N, H, W, 3) uint8, as from `prepared`.
         which: weights of each run.
     """
-    logits = []
-    for run in runs:
-        batches = (
-            Batch(torch.from_numpy(pixels[start : start + BATCH]), None, torch.empty(0))
-            for start in range(0, len(pixels), BATCH)
-        )
-        what = f"{run.config.model} on other cells"
-        told = tracked(batches, what, -(-len(pixels) // BATCH), "batches")
-        logits.append(_logits(run, which, told))
-    return _table(cells.assign(person=people(cells)), np.mean(logits, axis=0))
+    log_odds = LogOdds.of(runs, which)
+    size = BATCH // log_odds.turns
+    starts = range(0, len(pixels), size)
+    batches = (torch.from_numpy(pixels[start : start + size]) for start in starts)
+    what = f"{runs[0].config.model} on other cells"
+    logits = _logits(
+        log_odds, tracked(batches, what, len(starts), "batches"), runs[0].config.threads
+    )
+    return _table(cells.assign(person=people(cells)), logits)
 
 
 def _pixels(path: Path, settings: Preprocessing) -> NDArray[np.uint8]:
@@ -90,18 +91,8 @@ def _pixels(path: Path, settings: Preprocessing) -> NDArray[np.uint8]:
 
 
 @torch.inference_mode()
-def _logits(run: Run, which: Which, batches: Iterable[Batch]) -> NDArray[np.float64]:
-    """Return each cell's log-odds of blast: the difference of the two classes' logits."""
-    torch.set_num_threads(run.config.threads)
-    model, standard = run.load_model(which), run.standard()
-    turns = range(TURNS if run.config.recipe.turns_averaged else 1)
-
-    def log_odds(batch: Batch) -> Tensor:
-        codes = (torch.full((len(batch.pictures),), turn) for turn in turns)
-        looks = [model(standard(replace(batch, turns=each))) for each in codes]
-        logits = torch.stack(looks).double().mean(0)
-        return logits[:, 1] - logits[:, 0]
-
+def _logits(log_odds: LogOdds, batches: Iterable[Tensor], threads: int) -> NDArray[np.float64]:
+    torch.set_num_threads(threads)
     return torch.cat([log_odds(batch) for batch in batches]).numpy()
 
 

@@ -20,7 +20,8 @@ from leukoscope.errors import BadInputError
 from leukoscope.evaluation.bootstrap import Units
 from leukoscope.evaluation.calibration import fit_temperature, probability
 from leukoscope.evaluation.metrics import Scored
-from leukoscope.evaluation.operating import OperatingPoint, operating_points
+from leukoscope.evaluation.operating import operating_points
+from leukoscope.evaluation.point import OperatingPoint
 from leukoscope.evaluation.shift import Shift
 from leukoscope.files import write_text
 from leukoscope.training.run import Run, Which

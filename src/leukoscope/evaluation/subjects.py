@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from leukoscope.evaluation.operating import OperatingPoint
+from leukoscope.evaluation.point import OperatingPoint
 
 LEVEL = 0.95
 

@@ -10,8 +10,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leukoscope.cells.augment import Augmentation
+from leukoscope.cells.colour import Colour
 from leukoscope.cells.loader import Balance
-from leukoscope.cells.standard import Colour
 from leukoscope.errors import BadInputError, faults
 
 

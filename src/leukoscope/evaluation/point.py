@@ -1,0 +1,28 @@
+"""An operating point: from which probability a cell is called a blast."""
+
+from pydantic import BaseModel, ConfigDict
+
+HALF = "0.5"
+"""The name of the point that calls what is likelier; the original lab's only one."""
+
+
+class OperatingPoint(BaseModel):
+    """A threshold, and how it did where it was chosen.
+
+    Attributes:
+        name: how it was chosen.
+        threshold: probability of blast from which a cell is called one, after the temperature.
+        sensitivity: on the validation cells; optimistic where it was chosen by it.
+        specificity: likewise.
+        sensitivity_error: standard error over the validation subjects.
+        specificity_error: likewise.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    threshold: float
+    sensitivity: float
+    specificity: float
+    sensitivity_error: float
+    specificity_error: float

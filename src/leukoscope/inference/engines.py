@@ -1,0 +1,121 @@
+"""Engines: what computes a bundle's log-odds, and which of them is the fastest on this machine."""
+
+import json
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import onnxruntime
+import platformdirs
+from numpy.typing import NDArray
+
+from leukoscope.errors import BadInputError
+from leukoscope.files import write_text
+from leukoscope.inference.bundle import Bundle
+
+EngineName = Literal["int8", "fp32", "torch"]
+
+PICTURES = 16
+"""Cells by which engines are timed."""
+ROUNDS = 3
+
+
+class Engine(Protocol):
+    """What computes log-odds."""
+
+    def __call__(self, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return the log-odds of blast, (N,), of (N, H, W, 3); any thread may call it."""
+
+
+class OnnxEngine:
+    """A graph, computed by ONNX Runtime on the CPU.
+
+    Args:
+        graph: the file.
+        threads: that share one call.
+    """
+
+    def __init__(self, graph: Path, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Threads that wait must not keep the cores from those that decode pictures.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        self.session = onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
+
+    def __call__(self, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return the log-odds of blast, (N,), of (N, H, W, 3) uint8."""
+        (log_odds,) = self.session.run(None, {"pictures": pictures})
+        return np.asarray(log_odds)
+
+
+def open_engine(bundle: Bundle, name: EngineName, threads: int) -> Engine:
+    """Open that engine of `bundle`.
+
+    Raises:
+        BadInputError: the bundle has no such graph, or it is damaged.
+    """
+    if name == "torch":
+        # Not above: it takes seconds, and a bundle is to be used without it.
+        from leukoscope.inference.torch_engine import TorchEngine
+
+        return TorchEngine(bundle, threads)
+    check = bundle.info.checks[name]
+    if check.refused:
+        raise BadInputError(f"{bundle.folder} has no {name} engine: {check.refused}")
+    return OnnxEngine(bundle.file(f"{name}.onnx"), threads)
+
+
+def fastest(bundle: Bundle, threads: int) -> EngineName:
+    """Return the engine of `bundle` that is the fastest here, as measured the first time.
+
+    The integers' engine is not always: processors without their instructions are slower at it.
+
+    Args:
+        bundle: whose graphs.
+        threads: that share one call.
+    """
+    names: list[EngineName] = ["int8", "fp32"]
+    held = [name for name in names if not bundle.info.checks[name].refused]
+    if len(held) == 1:
+        return held[0]
+    kept = _kept()
+    key = f"{bundle.digest} {_machine()} {threads} threads"
+    if key not in kept:
+        rates = {name: _rate(open_engine(bundle, name, threads), bundle) for name in held}
+        kept[key] = max(rates, key=lambda name: rates[name])
+        told = ", ".join(f"{name} {rate:,.1f}" for name, rate in rates.items())
+        print(f"measured here, cells/s: {told}; {kept[key]} is used from now on", file=sys.stderr)
+        write_text(_cache(), json.dumps(kept, indent=2) + "\n")
+    return kept[key]
+
+
+def _rate(engine: Engine, bundle: Bundle) -> float:
+    size = bundle.info.preprocessing.size
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 256, (PICTURES, size, size, 3), dtype=np.uint8)
+    engine(pictures[:1])
+    times = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        engine(pictures)
+        times.append(time.perf_counter() - start)
+    return PICTURES / min(times)
+
+
+def _machine() -> str:
+    return f"{platform.processor() or platform.machine()} onnxruntime {onnxruntime.__version__}"
+
+
+def _cache() -> Path:
+    return platformdirs.user_cache_path("leukoscope") / "engines.json"
+
+
+def _kept() -> dict[str, EngineName]:
+    try:
+        return dict(json.loads(_cache().read_text(encoding="utf-8")))
+    except (OSError, ValueError):  # none yet, or damaged: it is measured again
+        return {}

@@ -1,0 +1,162 @@
+"""From a run, or an ensemble of them, to a bundle that has been held against it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save
+from sklearn.metrics import roc_auc_score
+
+from leukoscope.cells.standard import Standard
+from leukoscope.cells.store import Store
+from leukoscope.errors import BadInputError, LeukoscopeError
+from leukoscope.evaluation.ensemble import Ensemble
+from leukoscope.evaluation.evaluate import settle
+from leukoscope.files import atomic, sha256
+from leukoscope.inference import graphs
+from leukoscope.inference.bundle import WEIGHTS, Bundle, BundleInfo, Check, Network, Three
+from leukoscope.inference.engines import OnnxEngine
+from leukoscope.progress import tracked
+from leukoscope.training.log_odds import LogOdds
+from leukoscope.training.run import Run
+
+TOLERANCE = 1e-4
+"""In log-odds, between the networks and their graph in floating point."""
+AGREEMENT = 0.995
+"""Of calls that the graph in integers must share with the networks."""
+AUROC_CHANGE = 0.002
+"""That it may make on validation cells."""
+
+CHECKED = 1000
+"""Validation cells by which graphs are checked, at most."""
+BATCH = 64
+"""Pictures at once while they are, all turns of a cell among them."""
+
+
+def export(source: Run | Ensemble, folder: Path) -> Bundle:
+    """Make a bundle of `source` in `folder`, its graphs checked.
+
+    A graph in integers that does not say what the networks say is left out; ``bundle.json`` says
+    why.
+
+    Raises:
+        BadInputError: `folder` holds a bundle already.
+        LeukoscopeError: the graph in floating point does not say what the networks say.
+    """
+    if Bundle.exists(folder):
+        raise BadInputError(f"{folder} already holds a bundle; delete it or choose another folder")
+    runs = [source] if isinstance(source, Run) else source.runs
+    settled = settle(source) if isinstance(source, Run) else source.settled()
+    store, log_odds = runs[0].open_store(), LogOdds.of(runs)
+    size = store.info.preprocessing.size
+    written = [WEIGHTS, "fp32.onnx"]
+    with atomic(folder / WEIGHTS) as scratch:
+        weights = log_odds.networks.state_dict()
+        scratch.write_bytes(save({name: weight.contiguous() for name, weight in weights.items()}))
+    with atomic(folder / "fp32.onnx") as scratch:
+        graphs.write_fp32(log_odds, size, scratch)
+
+    judge = _Judge(store, log_odds)
+    fp32 = judge.check(folder / "fp32.onnx", "fp32")
+    if fp32.largest_difference > TOLERANCE:
+        raise LeukoscopeError(
+            f"the graph differs from the networks by {fp32.largest_difference:.2g} in log-odds, "
+            f"more than {TOLERANCE:g}: no bundle is made"
+        )
+    with atomic(folder / "int8.onnx") as scratch:
+        graphs.write_int8(folder / "fp32.onnx", _calibration(store), log_odds.turns, scratch)
+    int8 = judge.check(folder / "int8.onnx", "int8")
+    int8 = int8.model_copy(update={"refused": refusal(int8)})
+    if int8.refused:
+        (folder / "int8.onnx").unlink()
+    else:
+        written.append("int8.onnx")
+
+    info = BundleInfo(
+        name=source.folder.resolve().name,
+        networks=list(map(_network, runs, log_odds.standards)),
+        turns=log_odds.turns,
+        preprocessing=store.info.preprocessing,
+        temperature=settled.temperature,
+        points=settled.points,
+        checks={"fp32": fp32, "int8": int8},
+        phantom=store.info.phantom,
+        digests={name: sha256(folder / name) for name in written},
+    )
+    return Bundle(folder, info).write()
+
+
+def refusal(check: Check) -> str:
+    """Return why a graph in integers must not be shipped; empty: it may."""
+    reasons = []
+    if check.agreement < AGREEMENT:
+        reasons.append(
+            f"it calls {check.agreement:.2%} of {check.cells:,} validation cells as the networks "
+            f"do, and {AGREEMENT:.1%} are asked for"
+        )
+    if check.auroc_change is not None and abs(check.auroc_change) > AUROC_CHANGE:
+        reasons.append(
+            f"it changes their AUROC by {check.auroc_change:+.4f}, and {AUROC_CHANGE:g} is allowed"
+        )
+    return "; ".join(reasons)
+
+
+class _Judge:
+    """Holds graphs against the networks, on validation cells."""
+
+    def __init__(self, store: Store, log_odds: LogOdds) -> None:
+        rows = _some(store.rows("validation"), CHECKED)
+        self.pictures, self.labels = store.pixels[rows], store.labels[rows]
+        self.batch = max(1, BATCH // log_odds.turns)
+        with torch.inference_mode():
+            told = [log_odds(torch.from_numpy(some)).numpy() for some in self._batches("networks")]
+        self.told = np.concatenate(told)
+
+    def check(self, graph: Path, name: str) -> Check:
+        engine = OnnxEngine(graph, torch.get_num_threads())
+        found = np.concatenate([engine(some) for some in self._batches(name)])
+        known = self.labels >= 0
+        auroc = change = None
+        if len(set(self.labels[known])) == 2:
+            auroc, new = (
+                float(roc_auc_score(self.labels[known], told[known])) for told in (self.told, found)
+            )
+            change = new - auroc
+        return Check(
+            cells=len(found),
+            largest_difference=float(np.abs(found - self.told).max()),
+            agreement=float(np.mean((found >= 0) == (self.told >= 0))),
+            auroc=auroc,
+            auroc_change=change,
+        )
+
+    def _batches(self, what: str) -> Iterator[NDArray[np.uint8]]:
+        starts = range(0, len(self.pictures), self.batch)
+        batches = (self.pictures[start : start + self.batch] for start in starts)
+        return tracked(batches, f"{what} on validation cells", len(starts), "batches")
+
+
+def _calibration(store: Store) -> NDArray[np.uint8]:
+    return np.asarray(store.pixels[_some(store.rows("train"), graphs.CALIBRATION)])
+
+
+def _some(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Return `rows`, evenly thinned to `most` of them."""
+    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows)), dtype=np.int64)]
+
+
+def _network(run: Run, standard: Standard) -> Network:
+    return Network(
+        model=run.config.model,
+        options=run.config.model_options,
+        colour=standard.colour,
+        mean=_three(standard.mean),
+        mixing=[_three(row) for row in standard.mixing],
+    )
+
+
+def _three(values: torch.Tensor) -> Three:
+    red, green, blue = values.tolist()
+    return red, green, blue

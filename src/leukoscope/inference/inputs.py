@@ -1,0 +1,65 @@
+"""What is to be called: pictures, folders of them, manifests, in the order named."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from leukoscope.cells import cnmc, folders, manifest
+from leukoscope.errors import BadInputError
+
+TABLES = frozenset({".csv", ".parquet"})
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A picture to be called, and whose cell it is, where that is known."""
+
+    path: Path
+    subject: str | None
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What is to be called, and the files in folders that are no pictures."""
+
+    cells: list[Cell]
+    passed_over: list[Path]
+
+
+def find(sources: Sequence[Path]) -> Cells:
+    """Return the cells that `sources` name: pictures, folders with all below them, manifests.
+
+    A picture that is named itself is taken whatever its suffix, and need not be readable: its row
+    will say so. Subjects come from a manifest or from UID file names.
+
+    Raises:
+        BadInputError: a source is missing, a folder holds no picture, a table is no manifest.
+    """
+    found: list[Cell] = []
+    others: list[Path] = []
+    for source in sources:
+        if source.is_dir():
+            rows, passed_over = folders.rows_of(source, named_folder=False)
+            found += [Cell(Path(row.path), row.subject) for row in rows if row.path]
+            others += passed_over
+        elif not source.exists():
+            raise BadInputError(f"{source}: no such file or folder")
+        elif source.suffix.lower() in TABLES:
+            found += _listed(source)
+        else:
+            found.append(Cell(source, _subject(source)))
+    return Cells(found, others)
+
+
+def _listed(table: Path) -> Iterator[Cell]:
+    cells = manifest.read(table)
+    for path, subject in zip(cells["path"], cells["subject"], strict=True):
+        yield Cell(Path(path), subject if isinstance(subject, str) else None)
+
+
+def _subject(path: Path) -> str | None:
+    try:
+        identity = cnmc.identify(path.name)
+    except ValueError:  # it begins like a UID name and is none
+        return None
+    return identity.subject if identity else None

@@ -1,0 +1,41 @@
+"""The networks of a bundle in PyTorch: what its graphs were made of."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from leukoscope import models
+from leukoscope.cells.standard import Standard
+from leukoscope.inference.bundle import WEIGHTS, Bundle
+from leukoscope.training.log_odds import LogOdds
+
+
+class TorchEngine:
+    """The networks, computed by PyTorch on the CPU by `threads` threads."""
+
+    def __init__(self, bundle: Bundle, threads: int) -> None:
+        torch.set_num_threads(threads)
+        self.log_odds = networks(bundle)
+
+    @torch.inference_mode()
+    def __call__(self, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return the log-odds of blast, (N,), of (N, H, W, 3) uint8."""
+        return self.log_odds(torch.from_numpy(pictures)).numpy()  # type: ignore[no-any-return]
+
+
+def networks(bundle: Bundle) -> LogOdds:
+    """Return what `bundle` was made of, from its weights.
+
+    Raises:
+        BadInputError: the weights are missing or damaged.
+    """
+    info = bundle.info
+    held = [models.create(network.model, **network.options) for network in info.networks]
+    standards = [
+        Standard(network.colour, torch.tensor(network.mean), torch.tensor(network.mixing))
+        for network in info.networks
+    ]
+    log_odds = LogOdds(held, standards, info.turns)
+    log_odds.networks.load_state_dict(load_file(bundle.file(WEIGHTS)))
+    return log_odds.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -1,0 +1,50 @@
+"""What trained networks say of cells: one function of pixels, to judge them by and to hand out."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from leukoscope.cells.loader import Batch
+from leukoscope.cells.plans import TURNS
+from leukoscope.cells.standard import Standard
+from leukoscope.training.run import Run, Which
+
+
+class LogOdds(nn.Module):
+    """(N, H, W, 3) uint8, cells as they lie in a store, → (N,) float64, log-odds of blast.
+
+    The log-odds are the difference of the two classes' logits, their mean over the turns of a
+    picture and over the networks.
+
+    Args:
+        networks: at least one, in evaluation mode.
+        standards: what makes pixels what each network sees.
+        turns: 1, or `TURNS` for the mean over all turns of a picture.
+    """
+
+    def __init__(
+        self, networks: Sequence[nn.Module], standards: Sequence[Standard], turns: int
+    ) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self.standards, self.turns = standards, turns
+
+    @classmethod
+    def of(cls, runs: Sequence[Run], which: Which = "best") -> "LogOdds":
+        """Return what `runs`, of one recipe, say together by those weights, on the CPU."""
+        turns = TURNS if runs[0].config.recipe.turns_averaged else 1
+        networks = [run.load_model(which) for run in runs]
+        return cls(networks, [run.standard() for run in runs], turns).eval()
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return the log-odds of `pictures`; `turns` of each are in memory at once."""
+        quarters = [torch.rot90(pictures, turn % 4, (1, 2)) for turn in range(self.turns)]
+        looks = [quarter.flip(2) if turn >= 4 else quarter for turn, quarter in enumerate(quarters)]
+        batch = Batch(torch.cat(looks), None, torch.empty(0))
+        told = [
+            network(standard(batch)).double()
+            for network, standard in zip(self.networks, self.standards, strict=True)
+        ]
+        logits = torch.stack(told).mean(0)
+        return (logits[:, 1] - logits[:, 0]).view(self.turns, -1).mean(0)
