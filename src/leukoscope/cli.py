@@ -33,6 +33,20 @@ Precision = Annotated[
     Literal["32-true", "bf16-mixed", "64-true"], typer.Option(help="Of the arithmetic.")
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Of the CPU.", show_default="all cores")]
+MicroBatch = Annotated[
+    int | None,
+    typer.Option(
+        min=2,
+        help="Cells that pass the network at once, where memory is short; steps stay the recipe's.",
+        show_default="the whole batch",
+    ),
+]
+CheckpointActivations = Annotated[
+    bool,
+    typer.Option(
+        "--checkpoint-activations", help="Compute them twice instead of keeping them in memory."
+    ),
+]
 CORES = os.cpu_count() or 1
 Number = TypeVar("Number", int, float)
 
@@ -184,6 +198,8 @@ def train(
     device: Device = "auto",
     precision: Precision = "32-true",
     threads: Threads = CORES,
+    micro_batch: MicroBatch = None,
+    checkpoint_activations: CheckpointActivations = False,
 ) -> None:
     """Train a network from scratch."""
     from leukoscope.training.run import Run, RunConfig
@@ -209,6 +225,8 @@ def train(
             device=device,
             precision=precision,
             threads=threads,
+            micro_batch=micro_batch,
+            checkpoint_activations=checkpoint_activations,
         )
         run = Run.create(output, config)
         fit(run)
@@ -270,6 +288,8 @@ def compare(
     device: Device = "auto",
     precision: Precision = "32-true",
     threads: Threads = CORES,
+    micro_batch: MicroBatch = None,
+    checkpoint_activations: CheckpointActivations = False,
 ) -> None:
     """Train several networks under one recipe; draw and tabulate how they compare.
 
@@ -288,6 +308,8 @@ def compare(
         device=device,
         precision=precision,
         threads=threads,
+        micro_batch=micro_batch,
+        checkpoint_activations=checkpoint_activations,
     )
     print(write_comparison(architectures.compare(planned, output), output))
 

@@ -124,7 +124,9 @@ def test_the_labs_lists_from_manifest_to_submission(
     words = ["prepare", "cells.csv", "-o", "store", "--split", "lab", "--plan", "lab"]
     leukoscope(*words, "--crop", "resize", "--size", 32, "--export-images", "png")
     assert len(list((tmp_path / "png" / "test").rglob("*.png"))) == 16
-    leukoscope("train", "store", "-o", "run", *FAST, "--set", "epochs=1")
+    memory = ["--micro-batch", 4, "--checkpoint-activations"]
+    leukoscope("train", "store", "-o", "run", *FAST, "--set", "epochs=1", *memory)
+    assert "micro_batch: 4" in (tmp_path / "run" / "config.yaml").read_text(encoding="utf-8")
     leukoscope("evaluate", "run", "--submission", "out.csv")
     wanted = pd.read_csv(tmp_path / "test.csv")["Path"].tolist()
     assert pd.read_csv(tmp_path / "out.csv")["ID"].tolist() == wanted

@@ -67,7 +67,7 @@ def test_people_whom_a_run_never_met_settle_the_ensemble(
     assert found.temperature == pytest.approx(temperature)
     # Youden's point on those cells is as good as the best threshold tried one by one.
     calibrated = probability(tested["logit"].to_numpy(), temperature)
-    youden = ensemble.settled().points[1]
+    youden = ensemble.settled().point("Youden")
     best = max(
         (calibrated[truth] >= level).mean() + (calibrated[~truth] < level).mean()
         for level in calibrated

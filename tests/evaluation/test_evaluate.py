@@ -1,5 +1,6 @@
 """Evaluation: numbers that a person can check, what validation settles, and files others read."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,6 +120,13 @@ def test_thresholds_and_temperature_come_from_validation_alone(
     kept = settled_file(run, "best").stat().st_mtime_ns
     evaluate(run, "test")
     assert settled_file(run, "best").stat().st_mtime_ns == kept
+
+
+def test_what_an_older_version_settled_is_settled_anew(run: Run) -> None:
+    settled = settle(run)
+    older = settled.model_dump(exclude={"prior"}) | {"temperature": 9.0}
+    settled_file(run, "best").write_text(json.dumps(older), encoding="utf-8")
+    assert settle(run) == settled
 
 
 def test_subjects_stand_in_a_table_of_their_own(run: Run, tested: Evaluation) -> None:

@@ -13,11 +13,11 @@ TRUTH = np.array([0, 0, 0, 0, 1, 1, 1, 1], dtype=bool)
 
 
 def points(probability: np.ndarray, truth: np.ndarray) -> list[OperatingPoint]:
-    return operating_points(Scored(truth, probability), Units.cells(truth))
+    return operating_points(Scored(truth, probability), Units.cells(truth), prevalence=0.25)
 
 
 def test_points_on_a_curve_read_by_hand() -> None:
-    half, youden, sensitive, specific = points(PROBABILITY, TRUTH)
+    half, youden, sensitive, specific, even = points(PROBABILITY, TRUTH)
     assert (half.threshold, half.sensitivity, half.specificity) == (0.5, 0.75, 0.75)
     # From 0.7 on: three blasts of four and no normal cell; from 0.4 on: all blasts, one normal cell
     # of four. Both have Youden's index 0.75; the first found calls fewer cells.
@@ -27,6 +27,8 @@ def test_points_on_a_curve_read_by_hand() -> None:
     assert sensitive.threshold == pytest.approx(0.35)
     assert (specific.sensitivity, specific.specificity) == (0.75, 1)
     assert specific.threshold == pytest.approx(0.65)
+    # From 0.3 on: all blasts, two normal cells of four.
+    assert (even.threshold, even.sensitivity, even.specificity) == (0.25, 1, 0.5)
 
 
 def test_a_threshold_does_what_it_says_of_itself() -> None:
@@ -50,4 +52,4 @@ def test_standard_errors_are_those_of_a_share() -> None:
 
 def test_a_network_that_tells_nothing_has_points_too() -> None:
     truth = np.array([True, False] * 5)
-    assert [point.sensitivity for point in points(np.full(10, 0.5), truth)] == [1, 0, 1, 0]
+    assert [point.sensitivity for point in points(np.full(10, 0.5), truth)] == [1, 0, 1, 0, 1]

@@ -59,6 +59,7 @@ def test_a_bundle_says_how_it_came_about(bundle: Bundle, run: Run, store: Store)
     info = bundle.info
     assert info.preprocessing == store.info.preprocessing
     assert info.temperature == settle(run).temperature
+    assert info.prior == settle(run).prior
     assert info.points == settle(run).points
     assert info.turns == 8
     assert not info.phantom

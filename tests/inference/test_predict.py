@@ -31,7 +31,9 @@ def test_calls_are_the_engine_s_after_the_temperature(
     calls = predict(bundle, some, "fp32", threads=2)
     log_odds = open_engine(bundle, "fp32", threads=1)(store.pixels[::3])
     np.testing.assert_allclose(
-        calls["probability"], expit(log_odds / bundle.info.temperature), atol=1e-6
+        calls["probability"],
+        expit(log_odds / bundle.info.temperature + bundle.info.prior),
+        atol=1e-6,
     )
     assert calls["path"].tolist() == [str(cell.path) for cell in some]
     assert calls["subject"].tolist() == [cell.subject for cell in some]

@@ -50,7 +50,7 @@ def evaluation_of(predictions: pd.DataFrame) -> Evaluation:
     truth = predictions["label"].eq(1).to_numpy(dtype=bool)
     chosen_by = predictions_of(6, seed=1)
     scored = Scored(chosen_by["label"].eq(1).to_numpy(), chosen_by["calibrated"].to_numpy())
-    points = operating_points(scored, Units.of(chosen_by["person"], scored.truth))
+    points = operating_points(scored, Units.of(chosen_by["person"], scored.truth), 0.5)
     predictions = predictions.assign(
         **{
             "majority class": np.full(len(truth), 0.5),

@@ -67,7 +67,7 @@ def test_the_table_is_what_the_runs_say(folded: Store, asked: Candidates, tmp_pa
     assert runs[0].config.recipe.augmentation.scale == 0.1
     cells = pd.concat(
         pd.read_parquet(run.folder / "predictions-test.parquet").assign(
-            threshold=settle(run).points[1].threshold, run=number
+            threshold=settle(run).point("prevalence").threshold, run=number
         )
         for number, run in enumerate(runs)
     )
@@ -124,6 +124,17 @@ def test_the_table_is_what_the_runs_say(folded: Store, asked: Candidates, tmp_pa
     pools = pool([shifted, Run.open(folder / "shifted-seed1")])
     expected = [roc_auc_score(one["label"], one["calibrated"]) for one in pools.values()]
     assert row["shifted_auroc"] == pytest.approx(np.mean(expected))
+
+    gains = {
+        "gain": row["auroc"] - table.loc["lab", "auroc"],
+        "shifted_gain": row["shifted_auroc"] - table.loc["lab", "shifted_auroc"],
+        "size_gain": row["auroc"] - table.loc["size only", "auroc"],
+        "shifted_size_gain": row["shifted_auroc"] - table.loc["size only", "shifted_auroc"],
+    }
+    for column, expected in gains.items():
+        assert row[column] == pytest.approx(expected)
+        assert row[f"{column}_low"] <= row[column] <= row[f"{column}_high"]
+    assert np.isnan(table.loc["lab", "gain"])
 
     stamps = {path: path.stat().st_mtime_ns for path in folder.rglob("*.ckpt")}
     assert len(stamps) == 24

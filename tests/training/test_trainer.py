@@ -18,6 +18,7 @@ from leukoscope.cells.loader import TrainingLoader
 from leukoscope.cells.standard import Standard
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
+from leukoscope.models.resnet import ResNet
 from leukoscope.training import trainer
 from leukoscope.training.checkpoint import Checkpoint
 from leukoscope.training.optimizer import optimizer_of
@@ -202,7 +203,7 @@ def test_mixup_mixes_pictures_and_losses(new_run: NewRun) -> None:
     seen: list[torch.Tensor] = []
     made.model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     torch.manual_seed(7)
-    logits, loss = made._forward(batch)
+    logits, loss = made._gradients(batch, trainer.Bar("mixed", 1, "images"))
     torch.manual_seed(7)
     share = torch.distributions.Beta(0.4, 0.4).sample().item()
     other = torch.randperm(len(batch.labels))
@@ -211,6 +212,68 @@ def test_mixup_mixes_pictures_and_losses(new_run: NewRun) -> None:
     targets = F.one_hot(batch.labels, 2).float()
     soft = share * targets + (1 - share) * targets[other]
     torch.testing.assert_close(loss, F.cross_entropy(logits, soft))
+
+
+def gradients(run: Run) -> list[torch.Tensor]:
+    """Return the gradients of the first batch, and what the norms keep."""
+    made = trainer.Trainer(run, None)
+    made.model.train()
+    torch.manual_seed(7)
+    made._gradients(next(iter(made.loader.epoch(0))), trainer.Bar("", 1, "images"))
+    kept = [buffer.clone() for buffer in made.model.buffers()]
+    return [weight.grad for weight in made.model.parameters() if weight.grad is not None] + kept
+
+
+@pytest.mark.parametrize("micro_batch", [2, 3, 100])
+def test_parts_of_a_batch_add_up_to_its_gradients(new_run: NewRun, micro_batch: int) -> None:
+    settings = [*SETTINGS, "mixup=0.4", "label_smoothing=0.1"]
+    # Group norm, for batch norm sees the parts; float64, for the sum goes in another order.
+    options = {"model_options": {"norm": "group"}, "precision": "64-true"}
+    whole = gradients(new_run("whole", settings, **options))
+    split = gradients(new_run("split", settings, micro_batch=micro_batch, **options))
+    assert len(whole) == len(split) > 60
+    for ours, theirs in zip(split, whole, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_activations_computed_twice_change_nothing(new_run: NewRun) -> None:
+    kept = gradients(new_run("kept"))
+    forgotten = gradients(new_run("forgotten", checkpoint_activations=True))
+    for ours, theirs in zip(forgotten, kept, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_batch_that_does_not_fit_is_halved_until_it_does(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = new_run("parts", micro_batch=2)
+    train(expected)
+    run = new_run("short")
+    forward = ResNet.forward
+
+    def short(model: ResNet, x: torch.Tensor) -> torch.Tensor:
+        if model.training and len(x) > 3:
+            raise torch.OutOfMemoryError("no room")
+        return forward(model, x)
+
+    monkeypatch.setattr(ResNet, "forward", short)
+    train(run)
+    said = capsys.readouterr().err
+    assert "parts of 4 cells" in said
+    assert "parts of 2 cells" in said
+    assert Run.open(run.folder).config.micro_batch == 2
+    assert_same(expected, run)
+
+
+def test_what_does_not_fit_in_any_part_is_said(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(_: ResNet, _x: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(ResNet, "forward", never)
+    with pytest.raises(torch.OutOfMemoryError):
+        train(new_run())
 
 
 def test_history_has_a_row_an_epoch(whole: Run) -> None:

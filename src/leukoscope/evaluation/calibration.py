@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say: one temperature, fitted on validation cells."""
+"""Probabilities that mean what they say: a prior, and a temperature fitted on validation cells."""
 
 import numpy as np
 import pandas as pd
@@ -14,15 +14,18 @@ TEMPERATURES = (0.05, 20.0)
 """Bounds of the fit: beyond them a network tells the classes apart perfectly, or not at all."""
 
 
-def probability(logit: Floats, temperature: float = 1.0) -> Floats:
-    """Return the probability of blast from its log-odds `logit`, (N,), softened by `temperature`.
+def probability(logit: Floats, temperature: float = 1.0, prior: float = 0.0) -> Floats:
+    """Return the probability of blast from a network's log-odds `logit`, (N,).
 
-    A temperature does not move 0.5, so it changes no call at that threshold.
+    Args:
+        logit: what the network says.
+        temperature: softens it; alone it does not move 0.5, so it changes no call there.
+        prior: log-odds that the network lacks, see `leukoscope.evaluation.prevalence`.
     """
-    return np.asarray(expit(logit / temperature))
+    return np.asarray(expit(logit / temperature + prior))
 
 
-def fit_temperature(logit: Floats, truth: NDArray[np.bool_]) -> float:
+def fit_temperature(logit: Floats, truth: NDArray[np.bool_], prior: float = 0.0) -> float:
     """Return the temperature that minimises the cross-entropy of validation cells.
 
     Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, 2017, arXiv:1706.04599.
@@ -30,11 +33,13 @@ def fit_temperature(logit: Floats, truth: NDArray[np.bool_]) -> float:
     Args:
         logit: (N,) log-odds of blast.
         truth: (N,) True for a blast.
+        prior: log-odds that are added to what is softened.
     """
-    signed = np.where(truth, logit, -logit)
+    sign = np.where(truth, 1.0, -1.0)
 
     def loss(log_temperature: float) -> float:
-        return float(np.logaddexp(0, -signed / np.exp(log_temperature)).mean())
+        softened = logit / np.exp(log_temperature) + prior
+        return float(np.logaddexp(0, -sign * softened).mean())
 
     bounds = (np.log(TEMPERATURES[0]), np.log(TEMPERATURES[1]))
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))

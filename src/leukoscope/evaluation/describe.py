@@ -37,7 +37,7 @@ def describe(judged: Run | Ensemble, evaluation: Evaluation) -> str:
         looks = len(reads.read(judged))
     lines = [
         f"{evaluation.name}: {evaluation.cells:,} labelled cells, {whose}, temperature "
-        f"{evaluation.temperature:.2f} (from {source})"
+        f"{evaluation.temperature:.2f} (from {source}), prior {evaluation.prior:+.2f}"
     ]
     if known := evaluation.known_subjects:
         lines.append(

@@ -13,6 +13,7 @@ import pandas as pd
 
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation.pooled import first_seed, pool
+from leukoscope.evaluation.prevalence import Prevalence
 from leukoscope.evaluation.result import Evaluation, Settled
 from leukoscope.training.run import Run, runs_below
 
@@ -33,9 +34,11 @@ class Ensemble:
                 evaluated on its test split.
         """
         runs = runs_below(folder)
-        own = {"seed", "division", "device", "precision", "threads"}
-        first, *others = (run.config.model_dump(exclude=own) for run in runs)
-        if any(other != first for other in others):
+        first, *others = runs
+        alike = {"seed": first.config.seed, "division": first.config.division}
+        if not all(
+            first.config.same_work(other.config.model_copy(update=alike)) for other in others
+        ):
             raise BadInputError(
                 f"{folder} holds runs of several networks or recipes, no ensemble; name the folder "
                 "of one network in it"
@@ -48,4 +51,5 @@ class Ensemble:
         """Return temperature and operating points, fitted on the test cells of all folds."""
         pools = pool(self.runs)
         logits = pd.concat([cells["logit"] for cells in pools.values()], axis=1)
-        return Settled.by(first_seed(pools).assign(logit=logits.mean(axis=1)), epoch=None)
+        cells = first_seed(pools).assign(logit=logits.mean(axis=1))
+        return Settled.by(cells, Prevalence.of(self.runs), epoch=None)

@@ -5,12 +5,14 @@ the cells that judge only read it. What is written where: `leukoscope.evaluation
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
@@ -19,6 +21,7 @@ from leukoscope.evaluation.calibration import probability
 from leukoscope.evaluation.ensemble import Ensemble
 from leukoscope.evaluation.judgement import judge
 from leukoscope.evaluation.predictions import predict, predict_others, prepared
+from leukoscope.evaluation.prevalence import Prevalence
 from leukoscope.evaluation.result import (
     Evaluation,
     Judged,
@@ -84,14 +87,15 @@ def evaluate_others(
 
 
 def settle(run: Run, which: Which = "best") -> Settled:
-    """Return temperature and operating points of those weights, fitted on validation if need be."""
+    """Return what validation decides of those weights, from the run folder or anew."""
     path, epoch = settled_file(run, which), _epoch(run, which)
     if path.exists():
-        kept = Settled.model_validate_json(path.read_text(encoding="utf-8"))
-        if kept.epoch == epoch:
-            return kept
+        with suppress(ValidationError):  # of an older form: settled anew
+            kept = Settled.model_validate_json(path.read_text(encoding="utf-8"))
+            if kept.epoch == epoch:
+                return kept
     cells = predict(run, "validation", which)
-    return Settled.by(cells, epoch).write(path)
+    return Settled.by(cells, Prevalence.of([run]), epoch).write(path)
 
 
 def _judged(
@@ -102,7 +106,8 @@ def _judged(
     predictions: pd.DataFrame,
     external: Mapping[str, Any] = {},
 ) -> Evaluation:
-    calibrated = probability(predictions["logit"].to_numpy(), settled.temperature)
+    logit = predictions["logit"].to_numpy()
+    calibrated = probability(logit, settled.temperature, settled.prior)
     predictions = predictions.assign(calibrated=calibrated)
     with atomic(predictions_file(judged, name, which)) as scratch:
         predictions.to_parquet(scratch, index=False)
@@ -114,6 +119,7 @@ def _judged(
         checkpoint=which,
         epoch=settled.epoch,
         temperature=settled.temperature,
+        prior=settled.prior,
         cells=len(labelled),
         normal_subjects=int(people.get(0, 0)),
         blast_subjects=int(people.get(1, 0)),

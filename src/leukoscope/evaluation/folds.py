@@ -42,6 +42,7 @@ def evaluate_folds(runs: Sequence[Run]) -> tuple[Evaluation, pd.DataFrame, pd.Da
         checkpoint="best",
         epoch=None,
         temperature=None,
+        prior=None,
         cells=len(cells),
         normal_subjects=int(people.get(0, 0)),
         blast_subjects=int(people.get(1, 0)),

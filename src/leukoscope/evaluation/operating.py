@@ -5,14 +5,14 @@ from sklearn.metrics import roc_curve
 
 from leukoscope.evaluation.bootstrap import Units, sample
 from leukoscope.evaluation.metrics import Floats, Scored
-from leukoscope.evaluation.point import HALF, OperatingPoint
+from leukoscope.evaluation.point import EVEN, HALF, OperatingPoint
 
 TARGET = 0.95
 """The sensitivity, or specificity, that two of the points must reach on validation."""
 
 
-def operating_points(scored: Scored, units: Units) -> list[OperatingPoint]:
-    """Return the four points: 0.5, Youden's, sensitivity ≥ 0.95, specificity ≥ 0.95.
+def operating_points(scored: Scored, units: Units, prevalence: float) -> list[OperatingPoint]:
+    """Return the five points: 0.5, Youden's, sensitivity ≥ 0.95, specificity ≥ 0.95, prevalence.
 
     Youden's maximises sensitivity + specificity - 1 (Youden 1950). Of the thresholds that reach a
     target the one with the most of the other quantity is taken. A threshold lies half-way to the
@@ -21,6 +21,8 @@ def operating_points(scored: Scored, units: Units) -> list[OperatingPoint]:
     Args:
         scored: validation cells of both classes.
         units: their people.
+        prevalence: share of blasts among the training cells: a threshold that the few people of
+            a validation split cannot mislead.
     """
     fallout, sensitivity, reached = roc_curve(
         scored.truth, scored.probability, drop_intermediate=False
@@ -34,6 +36,7 @@ def operating_points(scored: Scored, units: Units) -> list[OperatingPoint]:
         # Sensitivity rises along the curve, specificity falls: the first and the last that reach.
         f"sensitivity ≥ {TARGET}": thresholds[np.argmax(sensitivity >= TARGET)],
         f"specificity ≥ {TARGET}": thresholds[np.flatnonzero(specificity >= TARGET)[-1]],
+        EVEN: prevalence,
     }
     return [_point(name, float(threshold), scored, units) for name, threshold in chosen.items()]
 

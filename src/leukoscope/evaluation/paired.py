@@ -53,12 +53,7 @@ def differences(
         second: likewise, of the same cells in the same order.
         units: the people whose cells they are.
     """
-    one, two = (averaged(seeds, METRICS) for seeds in (first, second))
-
-    def statistic(weights: Floats) -> dict[str, Floats]:
-        here, there = one(weights), two(weights)
-        return {metric: there[metric] - here[metric] for metric in METRICS}
-
+    statistic = less(first, second, METRICS)
     estimate = Estimator(statistic, units)
     found = []
     for metric in METRICS:
@@ -66,6 +61,17 @@ def differences(
         needed = None if difference.clear else _subjects_needed(statistic, units, metric)
         found.append(Difference(metric, difference, needed))
     return found
+
+
+def less(first: Sequence[Scored], second: Sequence[Scored], metrics: Sequence[str]) -> Statistic:
+    """Return the statistic that is `second` less `first` in each of `metrics`, seeds averaged."""
+    one, two = (averaged(seeds, metrics) for seeds in (first, second))
+
+    def statistic(weights: Floats) -> dict[str, Floats]:
+        here, there = one(weights), two(weights)
+        return {metric: there[metric] - here[metric] for metric in metrics}
+
+    return statistic
 
 
 def delong(truth: NDArray[np.bool_], first: Floats, second: Floats) -> float:

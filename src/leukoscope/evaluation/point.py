@@ -5,6 +5,10 @@ from pydantic import BaseModel, ConfigDict
 HALF = "0.5"
 """The name of the point that calls what is likelier; the original lab's only one."""
 
+EVEN = "prevalence"
+"""The name of the point at the share of blasts among the training cells: where probabilities are
+right, both classes weigh alike there, and sensitivity + specificity is the largest."""
+
 
 class OperatingPoint(BaseModel):
     """A threshold, and how it did where it was chosen.

@@ -22,6 +22,7 @@ from leukoscope.evaluation.calibration import fit_temperature, probability
 from leukoscope.evaluation.metrics import Scored
 from leukoscope.evaluation.operating import operating_points
 from leukoscope.evaluation.point import OperatingPoint
+from leukoscope.evaluation.prevalence import Prevalence
 from leukoscope.evaluation.shift import Shift
 from leukoscope.files import write_text
 from leukoscope.training.run import Run, Which
@@ -52,21 +53,28 @@ class Settled(Result):
     Attributes:
         epoch: of the weights; None: those of several runs.
         temperature: see `leukoscope.evaluation.calibration`.
+        prior: likewise.
         points: see `leukoscope.evaluation.operating`.
     """
 
     epoch: int | None
     temperature: float
+    prior: float
     points: list[OperatingPoint]
 
     @classmethod
-    def by(cls, cells: pd.DataFrame, epoch: int | None) -> Self:
+    def by(cls, cells: pd.DataFrame, prevalence: Prevalence, epoch: int | None) -> Self:
         """Return what `cells` decide: their ``logit``, ``label`` and ``person``, both classes."""
         logit, truth = cells["logit"].to_numpy(), cells["label"].eq(1).to_numpy(dtype=bool)
-        temperature = fit_temperature(logit, truth)
-        scored = Scored(truth, probability(logit, temperature))
-        points = operating_points(scored, Units.of(cells["person"], truth))
-        return cls(epoch=epoch, temperature=temperature, points=points)
+        prior = prevalence.prior
+        temperature = fit_temperature(logit, truth, prior)
+        scored = Scored(truth, probability(logit, temperature, prior))
+        points = operating_points(scored, Units.of(cells["person"], truth), prevalence.cells)
+        return cls(epoch=epoch, temperature=temperature, prior=prior, points=points)
+
+    def point(self, name: str) -> OperatingPoint:
+        """Return the operating point of that name."""
+        return next(point for point in self.points if point.name == name)
 
 
 class Estimate(Result):
@@ -119,6 +127,7 @@ class Evaluation(Result):
         checkpoint: whose weights.
         epoch: in which they stood so; None: those of several runs.
         temperature: that softened the probabilities; None: each run of several brought its own.
+        prior: log-odds that the network lacked; None likewise.
         cells: with a label; the others cannot be judged.
         normal_subjects: people with normal cells among them.
         blast_subjects: people with blasts.
@@ -134,6 +143,7 @@ class Evaluation(Result):
     checkpoint: Which
     epoch: int | None
     temperature: float | None
+    prior: float | None = 0.0
     cells: int
     normal_subjects: int
     blast_subjects: int

@@ -79,6 +79,7 @@ class BundleInfo(Part):
         turns: how many turns of a picture are averaged.
         preprocessing: from a picture to pixels.
         temperature: that softens the log-odds.
+        prior: log-odds that are then added, which training on classes drawn alike left out.
         points: operating points, 0.5 first.
         checks: of each graph, by its engine's name.
         phantom: whether it was trained on rendered cells.
@@ -92,6 +93,7 @@ class BundleInfo(Part):
     turns: int = Field(ge=1, le=8)
     preprocessing: Preprocessing
     temperature: float = Field(gt=0)
+    prior: float
     points: list[OperatingPoint] = Field(min_length=1)
     checks: dict[str, Check]
     phantom: bool

@@ -80,6 +80,7 @@ def export(source: Run | Ensemble, folder: Path) -> Bundle:
         turns=log_odds.turns,
         preprocessing=store.info.preprocessing,
         temperature=settled.temperature,
+        prior=settled.prior,
         points=settled.points,
         checks={"fp32": fp32, "int8": int8},
         phantom=store.info.phantom,

@@ -3,8 +3,8 @@
 Each core decodes a chunk of pictures and computes it by itself, so that reading and arithmetic
 overlap and no core waits for another.
 
-A table of calls has one row a picture: path, subject, probability (of blast, after the
-temperature), call (blast or normal), and reason (why there is no call: the picture cannot be
+A table of calls has one row a picture: path, subject, probability (of blast,
+calibrated), call (blast or normal), and reason (why there is no call: the picture cannot be
 read), with empty places where there is nothing to say.
 """
 
@@ -121,7 +121,7 @@ def summary(bundle: Bundle, calls: pd.DataFrame, passed_over: Sequence[Path]) ->
 
 def _table(bundle: Bundle, cells: Sequence[Cell], told: Sequence[Chunk]) -> pd.DataFrame:
     log_odds = np.concatenate([chunk for chunk, _ in told]) if told else np.empty(0)
-    blast = probability(log_odds, bundle.info.temperature)
+    blast = probability(log_odds, bundle.info.temperature, bundle.info.prior)
     called = pd.array((blast >= bundle.info.points[0].threshold).astype(int), dtype="Int64")
     calls = pd.Series(called).mask(np.isnan(log_odds)).map(CLASSES, na_action="ignore")
     return pd.DataFrame(

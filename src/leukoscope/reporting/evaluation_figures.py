@@ -24,7 +24,13 @@ from leukoscope.reporting.style import INK, MODEL_COLOURS, MUTED, STYLE
 from leukoscope.reporting.words import BRIEFLY, counted, estimated, number, softened
 
 NETWORK = MODEL_COLOURS[0]
-POINT_MARKS = (("o", INK), ("D", "#D55E00"), ("^", "#009E73"), ("v", "#AA4499"))
+POINT_MARKS = (
+    ("o", INK),
+    ("D", "#D55E00"),
+    ("^", "#009E73"),
+    ("v", "#AA4499"),
+    ("s", "#E69F00"),
+)
 """Marker and colour of each operating point."""
 
 WIDTH = 3.6
@@ -194,7 +200,7 @@ def _shade(axes: Axes, table: pd.DataFrame) -> None:
 def _mark_points(
     axes: Axes, evaluation: Evaluation, place: Callable[[dict[str, float]], tuple[float, float]]
 ) -> None:
-    for calls, (marker, colour) in zip(evaluation.calls, POINT_MARKS, strict=True):
+    for calls, (marker, colour) in zip(evaluation.calls, POINT_MARKS, strict=False):
         x, y = place(_values(calls))
         axes.plot(
             x,

@@ -173,6 +173,7 @@ def _recipe(network: Network) -> dict[str, Any]:
         "device": config.device,
         "precision": config.precision,
         "threads": config.threads,
+        **({"micro_batch": config.micro_batch} if config.micro_batch else {}),
     }
 
 

@@ -50,10 +50,11 @@ def counted(count: int, noun: str) -> str:
 
 
 def softened(evaluation: Evaluation) -> str:
-    """Name the temperature that softened the probabilities."""
+    """Name the temperature that softened the probabilities, and the prior that was added."""
     if evaluation.temperature is None:
         return "each run’s temperature"
-    return f"temperature {evaluation.temperature:.2f}"
+    prior = f" and prior {evaluation.prior:+.2f}" if evaluation.prior else ""
+    return f"temperature {evaluation.temperature:.2f}{prior}"
 
 
 def against(baseline: Baseline) -> str:

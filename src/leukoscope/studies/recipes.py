@@ -20,7 +20,8 @@ from leukoscope.errors import BadInputError
 from leukoscope.evaluation.baselines import BASELINES
 from leukoscope.evaluation.evaluate import settle
 from leukoscope.evaluation.judgement import Estimator
-from leukoscope.evaluation.paired import differences
+from leukoscope.evaluation.paired import less
+from leukoscope.evaluation.point import EVEN
 from leukoscope.evaluation.pooled import averaged, first_seed, pool, scored, together
 from leukoscope.evaluation.result import Estimate
 from leukoscope.studies.architectures import compare
@@ -32,8 +33,8 @@ from leukoscope.training.run import Run, RunConfig
 
 METRICS = ("auroc", "ece")
 
-YOUDEN = 1
-"""The place of the operating point that validation chose for the best balanced accuracy."""
+SIZE = "size only"
+"""The baseline that candidates are held against, beside the first of them."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Tried:
     def pools(self) -> dict[int, pd.DataFrame]:
         """By seed, what the folds say of their test cells."""
         return pool(self.folds)
+
+    @cached_property
+    def shifted_pools(self) -> dict[int, pd.DataFrame]:
+        """By seed, what the shifted runs say of theirs."""
+        return pool(self.shifted)
 
     @cached_property
     def row(self) -> dict[str, object]:
@@ -68,10 +74,14 @@ class Tried:
             "ece": estimate("ece").value,
         }
         if len(aurocs) > 1:
-            all_seeds = _estimator({0: together(self.pools)})
+            cells = _called(self.folds, together(self.pools))
+            all_seeds = _estimator({0: cells})
             row |= _with_limits("ensemble_auroc", all_seeds("auroc"))
+            row["ensemble_ece"] = all_seeds("ece").value
+            row["ensemble_normal_people"] = _over_people(cells, 0)
+            row["ensemble_blast_people"] = _over_people(cells, 1)
         if self.shifted:
-            row |= _with_limits("shifted_auroc", _estimator(pool(self.shifted))("auroc"))
+            row |= _with_limits("shifted_auroc", _estimator(self.shifted_pools)("auroc"))
         hours = sum(run.history["seconds"].sum() for run in (*self.folds, *self.shifted)) / 3600
         return row | {"hours": hours}
 
@@ -107,13 +117,15 @@ def recipe_table(tried: Sequence[Tried]) -> pd.DataFrame:
     """Return one row a candidate, then one a baseline on the first candidate's splits.
 
     Columns: candidate, runs; of all folds' test cells together auroc with auroc_low and auroc_high
-    over people, auroc_sd over seeds, the lowest fold's auroc, balanced_accuracy at the threshold
-    that validation chose, the mean accuracy there over people with normal cells and with blasts,
-    ece; with several seeds ensemble_auroc, of their average; shifted_auroc; both with their limits;
-    hours of training; work, see `leukoscope.studies.work`, against the first candidate.
+    over people, auroc_sd over seeds, the lowest fold's auroc, balanced_accuracy at the share of
+    blasts among the training cells, the mean accuracy there over people with normal cells and with
+    blasts, ece; with several seeds the same of their average, ensemble_…; shifted_auroc; hours of
+    training; gain, the AUROC less the first candidate's, and size_gain, less that of the size of
+    the cell alone, both also shifted_…, with limits from draws of the same people; work, see
+    `leukoscope.studies.work`, against the first candidate.
     """
     first = tried[0]
-    rows = [one.row | {"work": work(first.folds, one.folds)} for one in tried]
+    rows = [one.row | _gains(first, one) | {"work": work(first.folds, one.folds)} for one in tried]
     return pd.DataFrame([*rows, *_baselines(first)])
 
 
@@ -126,10 +138,7 @@ def judge(first: Tried, other: Tried) -> Part:
     ids = [first_seed(one.pools)["id"] for one in (first, other)]
     if not ids[0].equals(ids[1]):
         raise BadInputError(f"{first.name} and {other.name} were tested on different cells")
-    (one, units), (two, _) = scored(first.pools), scored(other.pools)
-    estimate = next(
-        found.estimate for found in differences(one, two, units) if found.metric == "auroc"
-    )
+    estimate = _gain(first.pools, other.pools)
     verdict: Verdict = "undecided"
     if estimate.clear:
         verdict = "supported" if (estimate.value or 0) > 0 else "contradicted"
@@ -169,10 +178,31 @@ def _tried(setup: Setup, name: str, configs: dict[Path, RunConfig]) -> Tried:
     return Tried(name, [run for run in runs if run not in shifted], shifted)
 
 
-def _called(runs: Sequence[Run], cells: pd.DataFrame) -> pd.DataFrame:
-    """Return `cells` with ``right``: called so at their own run's threshold from validation."""
-    thresholds = np.array([settle(run).points[YOUDEN].threshold for run in runs])
-    blast = cells["calibrated"].to_numpy() >= thresholds[cells["run"].to_numpy()]
+def _gains(first: Tried, other: Tried) -> dict[str, object]:
+    """Return what `other` gains in AUROC over `first`, if it is another, and over size alone."""
+    row: dict[str, object] = {}
+    tests = {"": (first.pools, other.pools)}
+    if first.shifted and other.shifted:
+        tests["shifted_"] = (first.shifted_pools, other.shifted_pools)
+    for name, (before, after) in tests.items():
+        if other is not first:
+            row |= _with_limits(f"{name}gain", _gain(before, after))
+        cells = first_seed(after)
+        size = {0: cells.assign(calibrated=cells[SIZE])}
+        row |= _with_limits(f"{name}size_gain", _gain(size, after))
+    return row
+
+
+def _gain(before: dict[int, pd.DataFrame], after: dict[int, pd.DataFrame]) -> Estimate:
+    """Return the AUROC of the pools `after` less that of `before`, of the same cells."""
+    (one, units), (two, _) = scored(before), scored(after)
+    return Estimator(less(one, two, ("auroc",)), units)("auroc")
+
+
+def _called(runs: Sequence[Run], cells: pd.DataFrame, column: str = "calibrated") -> pd.DataFrame:
+    """Return `cells` with ``right``: called so at their own run's share of blasts in training."""
+    thresholds = np.array([settle(run).point(EVEN).threshold for run in runs])
+    blast = cells[column].to_numpy() >= thresholds[cells["run"].to_numpy()]
     return cells.assign(right=blast == cells["label"].eq(1).to_numpy())
 
 
@@ -201,18 +231,18 @@ def _baselines(tried: Tried) -> list[dict[str, object]]:
     """Return a row a baseline: what it says of the first seed's test cells."""
     found = [first_seed(tried.pools)]
     if tried.shifted:
-        found.append(first_seed(pool(tried.shifted)))
+        found.append(first_seed(tried.shifted_pools))
     rows = []
     for name in BASELINES:
         row: dict[str, object] = {"candidate": name, "runs": 0}
         for title, cells in zip(("auroc", "shifted_auroc"), found, strict=False):
             estimate = _estimator({0: cells.assign(calibrated=cells[name])})
             row |= _with_limits(title, estimate("auroc"))
-        at_half = found[0].assign(right=found[0][name].ge(0.5).eq(found[0]["label"].eq(1)))
+        called = _called(tried.folds, found[0], name)
         row |= {
-            "balanced_accuracy": _balanced(at_half),
-            "normal_people": _over_people(at_half, 0),
-            "blast_people": _over_people(at_half, 1),
+            "balanced_accuracy": _balanced(called),
+            "normal_people": _over_people(called, 0),
+            "blast_people": _over_people(called, 1),
         }
         rows.append(row)
     return rows

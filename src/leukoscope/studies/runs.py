@@ -22,8 +22,7 @@ def open_or_create(config: RunConfig, folder: Path) -> Run:
     if not Run.exists(folder):
         return Run.create(folder, config)
     run = Run.open(folder)
-    machine = {"device", "precision", "threads"}
-    if run.config.model_dump(exclude=machine) != config.model_dump(exclude=machine):
+    if not run.config.same_work(config):
         raise BadInputError(
             f"{folder} holds a run of another configuration; choose another folder or delete it"
         )

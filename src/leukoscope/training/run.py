@@ -19,7 +19,7 @@ from typing import Any, Literal
 import pandas as pd
 import torch
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leukoscope import models
 from leukoscope.cells.division import Division
@@ -36,6 +36,9 @@ Precision = Literal["32-true", "bf16-mixed", "64-true"]
 
 PACKAGES = ("leukoscope", "torch", "lightning-fabric", "numpy", "pandas", "pillow", "scikit-learn")
 
+MACHINE = {"device", "precision", "threads", "micro_batch", "checkpoint_activations"}
+"""Settings of a run that may change between two sittings."""
+
 
 class RunConfig(BaseModel):
     """What ``config.yaml`` says.
@@ -50,6 +53,9 @@ class RunConfig(BaseModel):
             Nothing is ever chosen by them.
         device, precision: as lightning-fabric names accelerators and precisions.
         threads: of the CPU; a run repeats bit for bit for the same number.
+        micro_batch: cells that pass the network at once, None: the recipe's whole batch. Steps stay
+            the recipe's, but batch norm sees these.
+        checkpoint_activations: compute them twice instead of keeping them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -65,6 +71,12 @@ class RunConfig(BaseModel):
     device: Device = "auto"
     precision: Precision = "32-true"
     threads: int
+    micro_batch: int | None = Field(default=None, ge=2)
+    checkpoint_activations: bool = False
+
+    def same_work(self, other: "RunConfig") -> bool:
+        """Tell whether only the machine's settings tell this run from `other`."""
+        return self.model_dump(exclude=MACHINE) == other.model_dump(exclude=MACHINE)
 
     @classmethod
     def plan(

@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from leukoscope import models
 from leukoscope.cells.augment import DRAWS
 from leukoscope.cells.loader import Batch, TrainingLoader, ordered_batches
+from leukoscope.cells.manifest import CLASSES
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError, LeukoscopeError
 from leukoscope.progress import Bar
@@ -30,6 +31,7 @@ from leukoscope.training.checkpoint import (
     random_state,
     restore_random_state,
 )
+from leukoscope.training.memory import checkpoint_activations, out_of_memory, parts
 from leukoscope.training.optimizer import optimizer_of
 from leukoscope.training.run import Run
 from leukoscope.training.stopping import stop_signals
@@ -41,6 +43,9 @@ CHECK_BATCHES = 50
 """How many batches apart the losses are looked at: looking waits for the device."""
 
 EVALUATION_BATCH = 128
+
+SMALLEST_PART = 2
+"""Cells: batch norm has no variance of one."""
 
 AfterEpoch = Callable[[int, torch.nn.Module], None]
 """Looks at the network after an epoch (from 1), before its checkpoint; must leave it as it is."""
@@ -104,6 +109,8 @@ class Trainer:
         torch.manual_seed(run.config.seed)
         model = models.create(run.config.model, **run.config.model_options)
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if run.config.checkpoint_activations:
+            checkpoint_activations(model)
         self.model, self.optimizer = self.fabric.setup(model, optimizer_of(model, self.recipe))
         self.average, self.judging = None, self.model
         if self.recipe.averaging:
@@ -138,15 +145,14 @@ class Trainer:
             rate = self.recipe.rate(progress.epoch + (progress.batch + 1) / len(sizes))
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            logits, loss = self._forward(batch)
-            self.fabric.backward(loss)
+            logits, loss = self._gradients(batch, bar)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
             if self.average:
                 self.average.update_parameters(self.model.module)
 
-            progress.losses[progress.batch] = loss.detach()
-            progress.correct[progress.batch] = (logits.detach().argmax(1) == labels).sum()
+            progress.losses[progress.batch] = loss
+            progress.correct[progress.batch] = (logits.argmax(1) == labels).sum()
             progress.batch += 1
             bar.advance(len(labels))
             if progress.batch % CHECK_BATCHES == 0:
@@ -180,8 +186,50 @@ class Trainer:
             self.after_epoch(progress.epoch + 1, self.judging.module)
         self._close_epoch(row)
 
-    def _forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return logits and loss of a training `batch`."""
+    def _gradients(self, batch: Batch, bar: Bar) -> tuple[torch.Tensor, torch.Tensor]:
+        """Leave the gradients of a training `batch` in the weights; return its logits and loss.
+
+        Where memory is short the batch is passed in parts, halved until they fit.
+        """
+        pictures, targets = self._prepared(batch)
+        while True:
+            try:
+                return self._accumulated(pictures, targets)
+            except RuntimeError as error:
+                cells = min(len(pictures), self.run.config.micro_batch or len(pictures))
+                if not out_of_memory(error) or cells < 2 * SMALLEST_PART:
+                    raise
+            # Out here the error, and with it what the failed pass holds, is gone.
+            self.optimizer.zero_grad(set_to_none=True)
+            config = self.run.config.model_copy(update={"micro_batch": cells // 2})
+            self.run = self.run.configured(config)
+            bar.say(
+                f"out of memory: batches are passed in parts of {cells // 2} cells from now on; "
+                "the steps stay the same, batch norm sees the parts"
+            )
+
+    def _accumulated(
+        self, pictures: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Add up the gradients of all parts of a batch; return its logits and mean loss."""
+        count = parts(len(pictures), self.run.config.micro_batch)
+        told, losses = [], []
+        for some, wanted in zip(
+            pictures.tensor_split(count), targets.tensor_split(count), strict=True
+        ):
+            logits = self.model(some)
+            loss = F.cross_entropy(logits, wanted, label_smoothing=self.recipe.label_smoothing)
+            loss = loss * (len(some) / len(pictures))
+            self.fabric.backward(loss)
+            told.append(logits.detach())
+            losses.append(loss.detach())
+        return torch.cat(told), torch.stack(losses).sum()
+
+    def _prepared(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the pictures of a training `batch` as the network sees them, and its targets.
+
+        Targets are classes, or where pictures are mixed the share of each class.
+        """
         recipe, labels = self.recipe, batch.labels
         change = None
         if recipe.augmentation.active:
@@ -189,17 +237,12 @@ class Trainer:
             change = partial(recipe.augmentation, draws=draws)
         pictures = self.standard(batch, change)
         if not recipe.mixup:
-            logits = self.model(pictures)
-            return logits, F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            return pictures, labels
         # One share and one order for the whole batch, as the paper does.
         share = torch.distributions.Beta(recipe.mixup, recipe.mixup).sample().item()
         other = torch.randperm(len(labels)).to(labels.device)
-        logits = self.model(share * pictures + (1 - share) * pictures[other])
-        losses = [
-            F.cross_entropy(logits, target, label_smoothing=recipe.label_smoothing)
-            for target in (labels, labels[other])
-        ]
-        return logits, share * losses[0] + (1 - share) * losses[1]
+        targets = F.one_hot(labels, len(CLASSES)).to(pictures.dtype)
+        return _mixed(pictures, other, share), _mixed(targets, other, share)
 
     def _follow(
         self, averaged: Sequence[torch.Tensor], current: Sequence[torch.Tensor], _: object
@@ -277,6 +320,10 @@ class Trainer:
         self.progress.correct = self.progress.correct.to(device)
         # A crash may have fallen between the checkpoint and the table: the checkpoint is right.
         self.run.write_history(self.progress.history)
+
+
+def _mixed(values: torch.Tensor, other: torch.Tensor, share: float) -> torch.Tensor:
+    return share * values + (1 - share) * values[other]
 
 
 def _merit(row: dict[str, float]) -> tuple[float, float]:
