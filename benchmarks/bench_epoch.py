@@ -6,35 +6,22 @@ Epochs of both alternate, so that a drifting clock touches both alike.
 
 import os
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
-from common import phantom_cells, tell
+from common import Epochs, phantom_cells, tell
 from leukoscope.cells.sources import read_sources
 from leukoscope.cells.store import prepare
-from leukoscope.progress import Bar
 from leukoscope.training.run import Run, RunConfig
-from leukoscope.training.trainer import Trainer
 
 SIZE, RUNS = 224, 5
 
 
-class Epochs(Trainer):
-    """A trainer that can be asked for the training half of one epoch."""
-
-    def training_seconds(self) -> float:
-        """Train one epoch as always; return the seconds up to its end, without validation."""
-        self.judged = {}
-        started = time.perf_counter()
-        self._epoch(Bar("bench", self.loader.cells, "images"), threading.Event())
-        return time.perf_counter() - started
-
-    def _close_epoch(self, row: dict[str, float]) -> None:
-        self.progress.epoch, self.progress.batch = self.progress.epoch + 1, 0
+class Bare(Epochs):
+    """It can also step without a loader and without bookkeeping."""
 
     def bare_seconds(self) -> float:
         """Step as often, on batches of the same sizes that are in memory already."""
@@ -54,8 +41,8 @@ def main() -> None:
         store = prepare(read_sources([folder / "cells"]).cells, folder / "store", size=SIZE)
         threads = os.cpu_count() or 1
         config = RunConfig.plan(store.folder, "resnet18", "lab", threads=threads, device="cpu")
-        epochs = Epochs(Run.create(Path(runs) / "run", config), None)
-        pairs = [(epochs.training_seconds(), epochs.bare_seconds()) for _ in range(RUNS + 1)][1:]
+        epochs = Bare(Run.create(Path(runs) / "run", config), None)
+        pairs = [(epochs.seconds(), epochs.bare_seconds()) for _ in range(RUNS + 1)][1:]
     tell(
         "epoch",
         f"ResNet-18, {SIZE} px, batch 16: share of an epoch outside forward, backward and step",

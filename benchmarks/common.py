@@ -1,10 +1,11 @@
-"""What every benchmark shares: the machine, phantom cells, medians, and where results go."""
+"""What benchmarks share: phantom cells, epochs without validation, medians, where results go."""
 
 import json
 import os
 import platform
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from pathlib import Path
 import torch
 
 from leukoscope.cells.phantom import write_phantoms
+from leukoscope.progress import Bar
+from leukoscope.training.trainer import Trainer
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -23,6 +26,20 @@ def phantom_cells(cells: int) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         write_phantoms(Path(folder) / "cells", 20, cells, 0)
         yield Path(folder)
+
+
+class Epochs(Trainer):
+    """A trainer that can be asked for the training half of one epoch."""
+
+    def seconds(self) -> float:
+        """Train one epoch as always; return the seconds up to its end, without validation."""
+        self.judged = {}
+        started = time.perf_counter()
+        self._epoch(Bar("bench", self.loader.cells, "images"), threading.Event())
+        return time.perf_counter() - started
+
+    def _close_epoch(self, row: dict[str, float]) -> None:
+        self.progress.epoch, self.progress.batch = self.progress.epoch + 1, 0
 
 
 def seconds(work: Callable[[], object], runs: int = 5) -> list[float]:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from leukoscope.evaluation.baselines import BASELINES, features, scores
+from leukoscope.cells.features import features
+from leukoscope.evaluation.baselines import BASELINES, scores
 
 
 def box(height: int, width: int, colour: tuple[int, int, int] | np.ndarray) -> np.ndarray:

@@ -29,6 +29,11 @@ def test_the_labs_recipe() -> None:
         ("warmup=1", "learning rate 0.001 after a rise over 1 epoch, weight"),
         ("turns_averaged=true", "by the mean over its eight turns."),
         ("label_smoothing=0.1", "Cross-entropy with labels smoothed by 0.1;"),
+        (
+            "teacher=0.5",
+            "Cross-entropy, 50 % of each target given by a logistic regression on handmade "
+            "features of the training cells;",
+        ),
         ("mixup=0.4", "pictures laid over each other (mixup, α = 0.4);"),
         ("balance=class", "drawn so that both classes come alike."),
         ("balance=person", "both classes come alike, and in each all people."),

@@ -24,6 +24,7 @@ from leukoscope.training.checkpoint import Checkpoint
 from leukoscope.training.optimizer import optimizer_of
 from leukoscope.training.recipe import recipe
 from leukoscope.training.run import Run, RunConfig
+from leukoscope.training.teacher import taught
 from leukoscope.training.trainer import Diverged, Interrupted, train
 
 SETTINGS = ["batch_size=8", "epochs=3", "learning_rate=0.01", "momentum=0.9"]
@@ -122,6 +123,7 @@ EVERYTHING = [
     "warmup=1",
     "label_smoothing=0.1",
     "mixup=0.4",
+    "teacher=0.3",
     "balance=person",
     "averaging=0.9",
     "keep=last",
@@ -212,6 +214,15 @@ def test_mixup_mixes_pictures_and_losses(new_run: NewRun) -> None:
     targets = F.one_hot(batch.labels, 2).float()
     soft = share * targets + (1 - share) * targets[other]
     torch.testing.assert_close(loss, F.cross_entropy(logits, soft))
+
+
+def test_a_teacher_gives_its_share_of_the_targets(new_run: NewRun) -> None:
+    made = trainer.Trainer(new_run("taught", [*SETTINGS, "teacher=0.3", "balance=person"]), None)
+    batch = next(iter(made.loader.epoch(0)))
+    logits, loss = made._gradients(batch, trainer.Bar("taught", 1, "images"))
+    told = taught(made.loader)[batch.rows]
+    targets = 0.7 * F.one_hot(batch.labels, 2) + 0.3 * told
+    torch.testing.assert_close(loss, F.cross_entropy(logits, targets))
 
 
 def gradients(run: Run) -> list[torch.Tensor]:

@@ -36,18 +36,21 @@ class Batch:
         pictures: (B, H, W, 3) uint8.
         turns: (B,) int64 codes of `plans.turned`, None in evaluation.
         labels: (B,) int64; -1 unknown.
+        rows: (B,) int64 of the store, on the CPU; None outside one.
     """
 
     pictures: Tensor
     turns: Tensor | None
     labels: Tensor
+    rows: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        """Return the batch with pictures and labels on `device`; turns are read by the CPU."""
+        """Return the batch with pictures and labels on `device`; the CPU reads turns and rows."""
         return Batch(
             self.pictures.to(device, non_blocking=True),
             self.turns,
             self.labels.to(device, non_blocking=True),
+            self.rows,
         )
 
 
@@ -119,6 +122,7 @@ def gather(store: Store, rows: NDArray[np.int64], turns: NDArray[np.int64] | Non
         torch.from_numpy(store.pixels[rows]),
         None if turns is None else torch.from_numpy(turns),
         torch.from_numpy(store.labels[rows]),
+        torch.from_numpy(rows),
     )
 
 

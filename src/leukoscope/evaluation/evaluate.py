@@ -6,7 +6,6 @@ the cells that judge only read it. What is written where: `leukoscope.evaluation
 
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from leukoscope.cells.store import Store
+from leukoscope.cells.features import OUTSIDE, features, features_of
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation import baselines, reads, shift
 from leukoscope.evaluation.calibration import probability
@@ -47,10 +46,10 @@ def evaluate(run: Run, split: str = "test", which: Which = "best") -> Evaluation
     if split == "test":
         reads.record(run, which, _epoch(run, which))
     store = run.open_store()
-    measured, trained = _measured(store.folder, store.digest), store.rows("train")
+    measured, trained = features_of(store), store.rows("train")
     blasts = store.labels[trained] == 1
-    features = measured.iloc[store.rows(split)]
-    predictions = predictions.assign(**baselines.scores(measured.iloc[trained], blasts, features))
+    known, judged = measured.iloc[trained], measured.iloc[store.rows(split)]
+    predictions = predictions.assign(**baselines.scores(known, blasts, judged))
     return _judged(run, split, which, settle(run, which), predictions)
 
 
@@ -76,11 +75,11 @@ def evaluate_others(
         raise BadInputError("an ensemble takes each run's best weights, not the last ones")
     pixels = prepared(cells, store.info.preprocessing)
     predictions = predict_others(runs, cells, pixels, which)
-    features = baselines.features(pixels)
-    known, blasts = _measured(store.folder, store.digest).iloc[trained], store.labels[trained] == 1
-    predictions = predictions.assign(**baselines.scores(known, blasts, features))
+    others = features(pixels)
+    known, blasts = features_of(store).iloc[trained], store.labels[trained] == 1
+    predictions = predictions.assign(**baselines.scores(known, blasts, others))
     external = {
-        "shifts": shift.measured(known[baselines.OUTSIDE], features),
+        "shifts": shift.measured(known[OUTSIDE], others),
         "known_subjects": sorted(set(store.cells["subject"].dropna()) & set(cells["subject"])),
     }
     return _judged(judged, f"external-{name}", which, settled, predictions, external)
@@ -140,15 +139,6 @@ def write_submission(judged: Judged, split: str, which: Which, path: Path) -> No
     table = predictions[["id", "call"]].set_axis(["ID", "label"], axis=1)
     with atomic(path) as scratch:
         table.to_csv(scratch, index=False, lineterminator="\n")
-
-
-@lru_cache(maxsize=1)
-def _measured(folder: Path, digest: str) -> pd.DataFrame:
-    """Return the features of all cells of a store, whose `digest` tells it from a later one there.
-
-    Many runs of one store are judged one after another, so they are kept.
-    """
-    return baselines.features(Store.open(folder).pixels)
 
 
 def _epoch(run: Run, which: Which) -> int:

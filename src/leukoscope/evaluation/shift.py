@@ -11,7 +11,7 @@ UNLIKE = 0.2
 
 
 class Shift(BaseModel):
-    """One feature of the mask, see `leukoscope.evaluation.baselines.features`.
+    """One feature of the mask, see `leukoscope.cells.features.features`.
 
     Attributes:
         feature: its name.

@@ -25,6 +25,11 @@ def fitting(recipe: Recipe) -> str:
     loss = "Cross-entropy"
     if recipe.label_smoothing:
         loss += f" with labels smoothed by {recipe.label_smoothing:g}"
+    if recipe.teacher:
+        loss += (
+            f", {100 * recipe.teacher:g} % of each target given by a logistic regression on "
+            "handmade features of the training cells"
+        )
     if recipe.mixup:
         loss += f", of pictures laid over each other (mixup, α = {recipe.mixup:g})"
     rate = f"learning rate {recipe.learning_rate:g}"

@@ -35,6 +35,8 @@ class Recipe(BaseModel):
         label_smoothing: share of the target that goes to both classes alike.
         mixup: α of the Beta distribution from which the share of the other picture is drawn, where
             pictures of a batch are laid over each other (Zhang et al. 2018, arXiv:1710.09412).
+        teacher: share of the target that a logistic regression on handmade features gives, see
+            `leukoscope.training.teacher`.
         balance: how often cells are drawn: each once an epoch (``none``), or at random so that both
             classes come alike (``class``), and in each all people alike (``person``).
         averaging: decay of the exponential moving average of the weights, which is what is judged
@@ -57,6 +59,7 @@ class Recipe(BaseModel):
     weight_decay: float = Field(default=0.0, ge=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     mixup: float = Field(default=0.0, ge=0)
+    teacher: float = Field(default=0.0, ge=0, lt=1)
     balance: Balance = "none"
     averaging: float = Field(default=0.0, ge=0, lt=1)
     keep: Literal["best", "last"] = "best"

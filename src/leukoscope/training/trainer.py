@@ -35,6 +35,7 @@ from leukoscope.training.memory import checkpoint_activations, out_of_memory, pa
 from leukoscope.training.optimizer import optimizer_of
 from leukoscope.training.run import Run
 from leukoscope.training.stopping import stop_signals
+from leukoscope.training.teacher import taught
 
 SAVE_SECONDS = 300.0
 """A checkpoint is written at least this often, also inside an epoch."""
@@ -105,6 +106,7 @@ class Trainer:
         if run.config.watch_test:
             self.judged["test"] = _labelled_test(self.store)
         self.standard = run.standard(self.fabric.device)
+        self.taught = taught(self.loader) if self.recipe.teacher else None
 
         torch.manual_seed(run.config.seed)
         model = models.create(run.config.model, **run.config.model_options)
@@ -228,20 +230,24 @@ class Trainer:
     def _prepared(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the pictures of a training `batch` as the network sees them, and its targets.
 
-        Targets are classes, or where pictures are mixed the share of each class.
+        Targets are classes, or shares of each class where a teacher speaks or pictures are mixed.
         """
         recipe, labels = self.recipe, batch.labels
         change = None
         if recipe.augmentation.active:
             draws = torch.rand(len(labels), DRAWS).to(labels.device)
             change = partial(recipe.augmentation, draws=draws)
-        pictures = self.standard(batch, change)
+        pictures, targets = self.standard(batch, change), labels
+        if recipe.mixup or self.taught is not None:
+            targets = F.one_hot(labels, len(CLASSES)).to(pictures.dtype)
+        if self.taught is not None:
+            told = self.taught[batch.rows].to(targets)
+            targets = (1 - recipe.teacher) * targets + recipe.teacher * told
         if not recipe.mixup:
-            return pictures, labels
+            return pictures, targets
         # One share and one order for the whole batch, as the paper does.
         share = torch.distributions.Beta(recipe.mixup, recipe.mixup).sample().item()
         other = torch.randperm(len(labels)).to(labels.device)
-        targets = F.one_hot(labels, len(CLASSES)).to(pictures.dtype)
         return _mixed(pictures, other, share), _mixed(targets, other, share)
 
     def _follow(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from leukoscope.evaluation.handmade import INSIDE, handmade
+from leukoscope.cells.handmade import INSIDE, handmade
 
 SIDE = 64
 DOWN, RIGHT = np.indices((SIDE, SIDE)) - SIDE / 2 + 0.5
