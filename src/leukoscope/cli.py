@@ -183,6 +183,7 @@ def prepare(
 
 @app.command()
 def train(
+    context: typer.Context,
     store: Annotated[Path | None, typer.Argument(help="The store; not with --resume.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="New run folder.")] = None,
     model: Annotated[str, typer.Option(help="resnet18, 34, 50, 101 or 152.")] = "resnet18",
@@ -202,14 +203,21 @@ def train(
     checkpoint_activations: CheckpointActivations = False,
 ) -> None:
     """Train a network from scratch."""
-    from leukoscope.training.run import Run, RunConfig
+    from leukoscope.training.run import MACHINE, Run, RunConfig
     from leukoscope.training.trainer import train as fit
 
     if resume:
-        if store or output:
-            raise BadInputError("--resume takes everything from the run: no store, no --output")
         checkpoint = resume if resume.is_file() else None
         run = Run.open(resume.parent.parent if checkpoint else resume)
+        told = {name: context.get_parameter_source(name) for name in context.params}
+        given = {name for name, by in told.items() if by and by.name == "COMMANDLINE"}
+        if others := sorted(given - MACHINE - {"resume"}):
+            raise BadInputError(
+                "--resume takes everything from the run but settings of the machine: no "
+                + ", ".join(others)
+            )
+        settings = {name: context.params[name] for name in given & MACHINE}
+        run = run.configured(run.config.model_copy(update=settings))
         last = run.checkpoint("last")
         fit(run, checkpoint or (last if last.exists() else None))
     else:
@@ -369,6 +377,8 @@ def study(
     device: Device = "auto",
     precision: Precision = "32-true",
     threads: Threads = CORES,
+    micro_batch: MicroBatch = None,
+    checkpoint_activations: CheckpointActivations = False,
 ) -> None:
     """Ask one question of the original lab anew; judge its claim by what is measured.
 
@@ -392,6 +402,8 @@ def study(
         device=device,
         precision=precision,
         threads=threads,
+        micro_batch=micro_batch,
+        checkpoint_activations=checkpoint_activations,
     )
     print(write_study(chosen.conduct(setup), output))
 
@@ -413,13 +425,14 @@ def export(
     from leukoscope.evaluation.ensemble import Ensemble
     from leukoscope.inference.describe import describe
     from leukoscope.inference.export import export as pack
-    from leukoscope.reporting.card import write_card
+    from leukoscope.reporting import card
     from leukoscope.training.run import Run
 
-    source = Run.open(run) if Run.exists(run) else Ensemble.open(run)
-    bundle = pack(source, output)
-    if isinstance(source, Run):
-        write_card(source, output / "MODEL_CARD.md")
+    if Run.exists(run):
+        single = Run.open(run)
+        bundle = pack(single, output, card.card(single))
+    else:
+        bundle = pack(Ensemble.open(run), output)
     print(describe(bundle))
 
 
@@ -441,12 +454,12 @@ def predict(
     from leukoscope.inference import predict as calling
     from leukoscope.inference.bundle import Bundle
 
-    calling.writable(output)
+    calling.writable(output, sources)
     opened, found = Bundle.open(bundle), inputs.find(sources)
     chosen = engines.fastest(opened, threads) if engine == "auto" else engine
     calls = calling.predict(opened, found.cells, chosen, threads)
     calling.write(calls, output)
-    print(calling.summary(opened, calls, found.passed_over))
+    print(calling.summary(opened, chosen, calls, found.passed_over))
     print(f"\nwritten to {output}")
 
 

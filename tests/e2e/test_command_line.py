@@ -25,7 +25,9 @@ FAST = ["--set", "batch_size=8", "--threads", "1"]
 
 
 @pytest.fixture
-def leukoscope(tmp_path: Path) -> Leukoscope:
+def leukoscope(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Leukoscope:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
     def run(*words: object, status: int = 0) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "leukoscope", *map(str, words)]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -75,7 +77,9 @@ def test_train_interrupt_resume_evaluate_submit(
     _, said = training.communicate(timeout=60)
     assert training.returncode == 130, said
     assert "go on with: leukoscope train --resume stopped" in said
-    leukoscope("train", "--resume", "stopped")
+    said = leukoscope("train", "--resume", "stopped", "--model", "resnet50", status=2).stderr
+    assert "settings of the machine: no model" in said
+    leukoscope("train", "--resume", "stopped", "--checkpoint-activations")
     ours, theirs = (
         Checkpoint.load(tmp_path / name / "checkpoints" / "last.ckpt").model
         for name in ("stopped", "whole")
@@ -100,6 +104,7 @@ def test_train_interrupt_resume_evaluate_submit(
     tested = calls.set_index("path").loc[predictions["path"]]
     assert tested["probability"].tolist() == pytest.approx(predictions["calibrated"], abs=1e-4)
     words = ["predict", "bundle", "cells.csv", "-o"]
+    assert "by the engine" in leukoscope(*words, "new/calls.parquet").stdout
     assert "written as .csv" in leukoscope(*words, "calls.xlsx", *ENGINE, status=2).stderr
     assert "already holds" in leukoscope("export", "whole", "-o", "bundle", status=2).stderr
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from leukoscope.cells.store import Store
+from leukoscope.cells.store import Store, prepare
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation import reads
 from leukoscope.evaluation.describe import describe
@@ -53,7 +53,7 @@ def test_predictions_are_one_row_a_cell_in_order(
     assert predictions["probability"].to_numpy() == pytest.approx(1 / (1 + np.exp(-logit)))
     softened = 1 / (1 + np.exp(-logit / tested.temperature))
     assert predictions["calibrated"].to_numpy() == pytest.approx(softened)
-    assert (predictions["call"] == (predictions["probability"] >= 0.5)).all()
+    assert (predictions["call"] == (predictions["calibrated"] >= 0.5)).all()
 
 
 def test_figures_say_what_the_predictions_say(run: Run, tested: Evaluation) -> None:
@@ -120,6 +120,39 @@ def test_thresholds_and_temperature_come_from_validation_alone(
     kept = settled_file(run, "best").stat().st_mtime_ns
     evaluate(run, "test")
     assert settled_file(run, "best").stat().st_mtime_ns == kept
+
+
+def test_a_balanced_run_calls_by_its_prior_everywhere(cells: pd.DataFrame, tmp_path: Path) -> None:
+    # Two thirds of the cells are blasts, which a network that draws both alike cannot know.
+    some = (cells["label"] == 1) | cells["cell"].le(3)
+    settings = ["batch_size=8", "epochs=1", "balance=class"]
+    uneven = prepare(cells[some], tmp_path / "store", size=32)
+    config = RunConfig.plan(uneven.folder, "resnet18", "lab", settings, threads=1, device="cpu")
+    run = Run.create(tmp_path / "run", config)
+    train(run)
+    found = evaluate(run, "test")
+    assert found.prior == settle(run).prior == pytest.approx(np.log(2), abs=0.3)
+    predictions = pd.read_parquet(predictions_file(run, "test"))
+    logit = predictions["logit"] / found.temperature + found.prior
+    np.testing.assert_allclose(predictions["calibrated"], 1 / (1 + np.exp(-logit)))
+    assert (predictions["call"] == (logit >= 0)).all()
+    assert found.accuracy == pytest.approx((predictions["call"] == predictions["label"]).mean())
+    table = pd.read_csv(subjects_file(run, "test"))
+    assert (table["accuracy"] * table["cells"]).sum() / table["cells"].sum() == pytest.approx(
+        found.accuracy
+    )
+
+
+def test_an_evaluation_of_an_older_version_is_said(run: Run, tested: Evaluation) -> None:
+    path = metrics_file(run, "test")
+    kept = path.read_text(encoding="utf-8")
+    older = json.loads(kept)
+    del older["prior"]
+    path.write_text(json.dumps(older), encoding="utf-8")
+    with pytest.raises(BadInputError, match="evaluate again: leukoscope evaluate"):
+        Evaluation.read(run, "test")
+    path.write_text(kept, encoding="utf-8")
+    assert Evaluation.read(run, "test") == tested
 
 
 def test_what_an_older_version_settled_is_settled_anew(run: Run) -> None:

@@ -8,7 +8,7 @@ from leukoscope.inference import engines
 from leukoscope.inference.bundle import Bundle, Check
 from leukoscope.inference.engines import Engine, EngineName, OnnxEngine, fastest
 
-CHECK = Check(cells=9, largest_difference=0, agreement=1, auroc=None, auroc_change=None)
+CHECK = Check(cells=9, largest_difference=0, agreement=1, auroc_change=0)
 
 
 def having(bundle: Bundle, int8: Check) -> Bundle:
@@ -25,7 +25,7 @@ def rates(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         return name
 
     monkeypatch.setattr(engines, "open_engine", open_named)
-    monkeypatch.setattr(engines, "_rate", lambda name, _: found[name])
+    monkeypatch.setattr(engines, "_rate", lambda name, *_: found[name])
     return found
 
 
@@ -52,15 +52,26 @@ def test_another_number_of_threads_is_measured_anew(
     assert fastest(having(bundle, CHECK), threads=1) == "int8"
 
 
-def test_a_damaged_cache_is_measured_anew(
-    bundle: Bundle, rates: dict[str, float], own_cache: Path
+@pytest.mark.parametrize("damage", ["{", "3", '{"a": 1}', None])
+def test_a_cache_that_cannot_be_used_is_measured_anew(
+    bundle: Bundle, rates: dict[str, float], own_cache: Path, damage: str | None
 ) -> None:
     rates |= {"int8": 2.0, "fp32": 1.0}
     fastest(having(bundle, CHECK), threads=1)
     (kept,) = own_cache.rglob("*.json")
-    kept.write_text("{", encoding="utf-8")
+    if damage is None:
+        damage = kept.read_text(encoding="utf-8").replace('"int8"', '"gone"')
+    kept.write_text(damage, encoding="utf-8")
     rates |= {"int8": 1.0, "fp32": 2.0}
     assert fastest(having(bundle, CHECK), threads=1) == "fp32"
+
+
+def test_no_place_for_a_cache_is_no_obstacle(
+    bundle: Bundle, rates: dict[str, float], own_cache: Path
+) -> None:
+    own_cache.write_text("a file where a folder should be", encoding="utf-8")
+    rates |= {"int8": 2.0, "fp32": 1.0}
+    assert fastest(having(bundle, CHECK), threads=1) == "int8"
 
 
 def test_a_single_engine_needs_no_measurement(bundle: Bundle, rates: dict[str, float]) -> None:
@@ -70,4 +81,4 @@ def test_a_single_engine_needs_no_measurement(bundle: Bundle, rates: dict[str, f
 
 def test_a_measurement_is_a_rate(bundle: Bundle) -> None:
     engine: Engine = OnnxEngine(bundle.file("fp32.onnx"), threads=1)
-    assert engines._rate(engine, bundle) > 0
+    assert engines._rate(engine, bundle, threads=2) > 0

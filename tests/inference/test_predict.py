@@ -1,5 +1,6 @@
 """Calls: one row a picture in the order given, the same ones however they are computed."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from leukoscope.inference import predict as predicting
 from leukoscope.inference.bundle import Bundle
 from leukoscope.inference.engines import open_engine
 from leukoscope.inference.inputs import Cell
-from leukoscope.inference.predict import predict, summary, write
+from leukoscope.inference.predict import predict, summary, writable, write
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_what_cannot_be_read_has_a_row_that_says_why(
     assert "broken.bmp: cannot be read" in calls["reason"][1]
     assert "gone.png: cannot be read" in calls["reason"][2]
     assert calls.iloc[1:3]["probability"].isna().all()
-    assert "2 cannot be read" in summary(bundle, calls, [])
+    assert "2 cannot be read" in summary(bundle, "fp32", calls, [])
 
 
 def test_no_pictures_are_no_rows(bundle: Bundle) -> None:
@@ -116,9 +117,31 @@ def test_a_table_of_calls_reads_back(
         ]
 
 
-def test_another_form_of_table_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+def test_where_no_table_can_be_written_is_refused_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"\.csv, \.parquet or \.jsonl"):
-        write(pd.DataFrame(), tmp_path / "calls.xlsx")
+        writable(tmp_path / "calls.xlsx")
+    cells = tmp_path / "cells.csv"
+    cells.write_text("", encoding="utf-8")
+    with pytest.raises(BadInputError, match="would replace it"):
+        writable(tmp_path / "." / "cells.csv", [cells])
+    with pytest.raises(BadInputError, match="no such folder can be made"):
+        writable(cells / "calls.csv")
+    assert writable(tmp_path / "new" / "calls.CSV", [cells]) == ".csv"
+
+
+def test_names_of_any_bytes_and_sure_probabilities_are_kept(
+    bundle: Bundle, some: list[Cell], tmp_path: Path
+) -> None:
+    odd = Path(os.fsdecode(bytes(tmp_path) + b"/cell\xe4.bmp"))
+    odd.write_bytes(some[0].path.read_bytes())
+    calls = predict(bundle, [Cell(odd, None)], "fp32", threads=1)
+    assert calls["path"][0].endswith(r"cell\xe4.bmp")
+    assert calls["call"].notna().all()
+    calls["probability"] = 5e-12
+    for suffix in ("csv", "jsonl", "parquet"):
+        write(calls, tmp_path / f"calls.{suffix}")
+    read = {"precise_float": True, "lines": True}
+    assert pd.read_json(tmp_path / "calls.jsonl", **read)["probability"][0] == pytest.approx(5e-12)
 
 
 def test_calling_needs_no_torch(bundle: Bundle, some: list[Cell], tmp_path: Path) -> None:

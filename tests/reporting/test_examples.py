@@ -9,7 +9,8 @@ from leukoscope.reporting.examples import failures, kinds
 def predictions_of(*cells: tuple[str, int | None, float]) -> pd.DataFrame:
     table = pd.DataFrame(cells, columns=["id", "label", "probability"])
     table["label"] = table["label"].astype("Int64")
-    table["call"] = (table["probability"] >= 0.5).astype("Int64")
+    table["calibrated"] = table["probability"]
+    table["call"] = (table["calibrated"] >= 0.5).astype("Int64")
     return table.assign(subject=pd.NA)
 
 

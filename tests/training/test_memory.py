@@ -18,6 +18,8 @@ def test_parts_are_small_and_never_a_single_cell(cells: int, micro_batch: int | 
 
 def test_short_memory_is_told_from_other_errors() -> None:
     assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"))
+    assert out_of_memory(RuntimeError("DefaultCPUAllocator: not enough memory: you tried"))
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 50)
     assert out_of_memory(caught.value)

@@ -70,7 +70,7 @@ def evaluate_others(
         trained = store.rows("train")
     elif which == "best":
         runs, store, settled = judged.runs, judged.runs[0].open_store(), judged.settled()
-        trained = np.arange(len(store.cells))
+        trained = np.flatnonzero(store.labels >= 0)
     else:
         raise BadInputError("an ensemble takes each run's best weights, not the last ones")
     pixels = prepared(cells, store.info.preprocessing)
@@ -107,7 +107,8 @@ def _judged(
 ) -> Evaluation:
     logit = predictions["logit"].to_numpy()
     calibrated = probability(logit, settled.temperature, settled.prior)
-    predictions = predictions.assign(calibrated=calibrated)
+    called = (calibrated >= settled.points[0].threshold).astype(int)
+    predictions = predictions.assign(calibrated=calibrated, call=pd.array(called, dtype="Int64"))
     with atomic(predictions_file(judged, name, which)) as scratch:
         predictions.to_parquet(scratch, index=False)
 

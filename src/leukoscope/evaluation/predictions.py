@@ -1,9 +1,10 @@
 """What a trained network says of cells: those of its store, or others.
 
 A table of predictions has one row a cell, in the order of its manifest: id, path, subject, person
-(one for all names of one person), label (may be unknown), logit (log-odds of blast), probability
-of blast, and call (0 normal, 1 blast: what is likelier). An evaluation adds ``calibrated``, the
-probability after the temperature, and what each of `leukoscope.evaluation.baselines` would say.
+(one for all names of one person), label (may be unknown), logit (log-odds of blast), and
+probability (of blast, as the network says it). An evaluation adds ``calibrated``, the probability
+with temperature and prior, ``call`` by it (0 normal, 1 blast: what is likelier), and what each of
+`leukoscope.evaluation.baselines` would say.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,9 +31,6 @@ from leukoscope.training.run import Run, Which
 BATCH = 128
 """Pictures a network sees at once, all turns of a cell among them."""
 
-THRESHOLD = 0.5
-"""Probability of blast from which a cell is called one: the larger of two logits."""
-
 
 def predict(run: Run, split: str, which: Which = "best") -> pd.DataFrame:
     """Return the predictions for `split` of the store that `run` was trained on.
@@ -57,8 +55,10 @@ def prepared(cells: pd.DataFrame, settings: Preprocessing) -> NDArray[np.uint8]:
     """Return the pictures of `cells`, a manifest, as networks are shown them: (N, H, W, 3).
 
     Raises:
-        BadInputError: pictures cannot be read; all are listed.
+        BadInputError: there are none, or pictures cannot be read; all are listed.
     """
+    if not len(cells):
+        raise BadInputError("the manifest lists no cells")
     paths = [Path(path) for path in cells["path"]]
     pictures = each(partial(_pixels, settings=settings), paths, "preparing cells")
     return np.stack(list(pictures))
@@ -100,5 +100,4 @@ def _table(cells: pd.DataFrame, logit: NDArray[np.float64]) -> pd.DataFrame:
     table = cells[["id", "path", "subject", "person", "label"]].reset_index(drop=True)
     table["logit"] = logit
     table["probability"] = probability(logit)
-    table["call"] = (table["probability"] >= THRESHOLD).astype("Int64")
     return table

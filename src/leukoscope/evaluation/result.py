@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation.bootstrap import Units
@@ -143,7 +143,7 @@ class Evaluation(Result):
     checkpoint: Which
     epoch: int | None
     temperature: float | None
-    prior: float | None = 0.0
+    prior: float | None
     cells: int
     normal_subjects: int
     blast_subjects: int
@@ -168,7 +168,7 @@ class Evaluation(Result):
         """Read what was written of these cells.
 
         Raises:
-            BadInputError: they were not evaluated.
+            BadInputError: they were not evaluated, or by an older version.
         """
         path = metrics_file(run, name, which)
         if not path.exists():
@@ -176,7 +176,12 @@ class Evaluation(Result):
                 f"{run.folder} was not evaluated on its {name} split; once it is trained: "
                 f"leukoscope evaluate {run.folder} --split {name}"
             )
-        return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except ValidationError as error:
+            raise BadInputError(
+                f"{path} is of another version; evaluate again: leukoscope evaluate {run.folder}"
+            ) from error
 
 
 def metrics_file(judged: Judged, name: str, which: Which = "best") -> Path:

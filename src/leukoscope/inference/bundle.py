@@ -2,7 +2,7 @@
 
 - ``weights.safetensors``: of every network, named ``<number>.<name in the network>``,
 - ``fp32.onnx`` and, where it says the same, ``int8.onnx``: graphs from pixels to log-odds,
-- ``MODEL_CARD.md``, where there is one run to speak of,
+- ``MODEL_CARD.md``, of a single run,
 - ``bundle.json``: everything else. Written last: a folder without it is no bundle.
 
 Nothing in it is a pickle, and no file is used before its digest is seen to be right.
@@ -23,6 +23,7 @@ from leukoscope.evaluation.point import OperatingPoint
 from leukoscope.files import sha256, write_text
 
 WEIGHTS = "weights.safetensors"
+CARD = "MODEL_CARD.md"
 INFO = "bundle.json"
 
 Three = tuple[float, float, float]
@@ -51,22 +52,20 @@ class Network(Part):
 
 
 class Check(Part):
-    """How a graph was held against the networks it was made of, on cells not trained on.
+    """How a graph was held against the networks it was made of.
 
     Attributes:
-        cells: how many.
+        cells: how many, of a validation split; other networks of an ensemble trained on them.
         largest_difference: in log-odds.
-        agreement: share of the cells that both call alike.
-        auroc: of the networks; None where the cells are of one class.
-        auroc_change: of the graph, less that.
+        agreement: share of the cells that both call alike, at 0.5.
+        auroc_change: the graph's less the networks'.
         refused: why the graph is not in the bundle; empty: it is.
     """
 
     cells: int
     largest_difference: float
     agreement: float
-    auroc: float | None
-    auroc_change: float | None
+    auroc_change: float
     refused: str = ""
 
 
@@ -117,9 +116,9 @@ class Bundle:
         path = folder / INFO
         try:
             text = path.read_text(encoding="utf-8")
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise BadInputError(
-                f"{folder} is no bundle: {INFO} cannot be read ({error.strerror}); make one with "
+                f"{folder} is no bundle: {INFO} cannot be read ({error}); make one with "
                 "`leukoscope export`"
             ) from error
         try:

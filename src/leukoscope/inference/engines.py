@@ -4,6 +4,7 @@ import json
 import platform
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -11,15 +12,17 @@ import numpy as np
 import onnxruntime
 import platformdirs
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
+from leukoscope.cells.parallel import in_order
 from leukoscope.errors import BadInputError
 from leukoscope.files import write_text
 from leukoscope.inference.bundle import Bundle
 
 EngineName = Literal["int8", "fp32", "torch"]
 
-PICTURES = 16
-"""Cells by which engines are timed."""
+PICTURES = 8
+"""Cells of each call by which engines are timed."""
 ROUNDS = 3
 
 
@@ -76,24 +79,27 @@ def fastest(bundle: Bundle, threads: int) -> EngineName:
 
     Args:
         bundle: whose graphs.
-        threads: that share one call.
+        threads: of the CPU; each computes by itself, as in `leukoscope.inference.predict`.
     """
     names: list[EngineName] = ["int8", "fp32"]
     held = [name for name in names if not bundle.info.checks[name].refused]
     if len(held) == 1:
         return held[0]
-    kept = _kept()
-    key = f"{bundle.digest} {_machine()} {threads} threads"
-    if key not in kept:
-        rates = {name: _rate(open_engine(bundle, name, threads), bundle) for name in held}
-        kept[key] = max(rates, key=lambda name: rates[name])
-        told = ", ".join(f"{name} {rate:,.1f}" for name, rate in rates.items())
-        print(f"measured here, cells/s: {told}; {kept[key]} is used from now on", file=sys.stderr)
-        write_text(_cache(), json.dumps(kept, indent=2) + "\n")
-    return kept[key]
+    kept, key = _kept(), f"{bundle.digest} {_machine()} {threads} threads"
+    for name in held:
+        if kept.get(key) == name:
+            return name
+    rates = {name: _rate(open_engine(bundle, name, 1), bundle, threads) for name in held}
+    best = max(held, key=lambda name: rates[name])
+    told = ", ".join(f"{name} {rate:,.1f}" for name, rate in rates.items())
+    print(f"measured here, cells/s: {told}; {best} is used from now on", file=sys.stderr)
+    with suppress(OSError):  # no place to keep it: it is measured again the next time
+        write_text(_cache(), json.dumps(kept | {key: best}, indent=2) + "\n")
+    return best
 
 
-def _rate(engine: Engine, bundle: Bundle) -> float:
+def _rate(engine: Engine, bundle: Bundle, threads: int) -> float:
+    """Return the cells a second of `threads` threads."""
     size = bundle.info.preprocessing.size
     random = np.random.default_rng(0)
     pictures = random.integers(0, 256, (PICTURES, size, size, 3), dtype=np.uint8)
@@ -101,21 +107,27 @@ def _rate(engine: Engine, bundle: Bundle) -> float:
     times = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
-        engine(pictures)
+        list(in_order(engine, [pictures] * threads, threads))
         times.append(time.perf_counter() - start)
-    return PICTURES / min(times)
+    return threads * PICTURES / min(times)
 
 
 def _machine() -> str:
-    return f"{platform.processor() or platform.machine()} onnxruntime {onnxruntime.__version__}"
+    """Name the processor, as exactly as the system does, and what computes on it."""
+    name = platform.processor() or platform.machine()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next((line for line in lines if line.startswith("model name")), name)
+    return f"{name} onnxruntime {onnxruntime.__version__}"
 
 
 def _cache() -> Path:
     return platformdirs.user_cache_path("leukoscope") / "engines.json"
 
 
-def _kept() -> dict[str, EngineName]:
+def _kept() -> dict[str, str]:
+    """Return what was measured before; nothing if there is no such file, or a damaged one."""
     try:
-        return dict(json.loads(_cache().read_text(encoding="utf-8")))
-    except (OSError, ValueError):  # none yet, or damaged: it is measured again
+        return TypeAdapter(dict[str, str]).validate_json(_cache().read_bytes())
+    except (OSError, ValidationError):
         return {}

@@ -12,11 +12,13 @@ from sklearn.metrics import roc_auc_score
 from leukoscope.cells.standard import Standard
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError, LeukoscopeError
+from leukoscope.evaluation.calibration import probability
 from leukoscope.evaluation.ensemble import Ensemble
 from leukoscope.evaluation.evaluate import settle
-from leukoscope.files import atomic, sha256
+from leukoscope.evaluation.result import Settled
+from leukoscope.files import atomic, sha256, write_text
 from leukoscope.inference import graphs
-from leukoscope.inference.bundle import WEIGHTS, Bundle, BundleInfo, Check, Network, Three
+from leukoscope.inference.bundle import CARD, WEIGHTS, Bundle, BundleInfo, Check, Network, Three
 from leukoscope.inference.engines import OnnxEngine
 from leukoscope.progress import tracked
 from leukoscope.training.log_odds import LogOdds
@@ -35,11 +37,16 @@ BATCH = 64
 """Pictures at once while they are, all turns of a cell among them."""
 
 
-def export(source: Run | Ensemble, folder: Path) -> Bundle:
+def export(source: Run | Ensemble, folder: Path, card: str = "") -> Bundle:
     """Make a bundle of `source` in `folder`, its graphs checked.
 
     A graph in integers that does not say what the networks say is left out; ``bundle.json`` says
     why.
+
+    Args:
+        source: one run, or several as an ensemble.
+        folder: new, or without a bundle.
+        card: the model card, Markdown; empty: there is none.
 
     Raises:
         BadInputError: `folder` holds a bundle already.
@@ -58,22 +65,22 @@ def export(source: Run | Ensemble, folder: Path) -> Bundle:
     with atomic(folder / "fp32.onnx") as scratch:
         graphs.write_fp32(log_odds, size, scratch)
 
-    judge = _Judge(store, log_odds)
+    judge = _Judge(store, log_odds, settled)
     fp32 = judge.check(folder / "fp32.onnx", "fp32")
     if fp32.largest_difference > TOLERANCE:
+        for name in written:
+            (folder / name).unlink()
         raise LeukoscopeError(
             f"the graph differs from the networks by {fp32.largest_difference:.2g} in log-odds, "
             f"more than {TOLERANCE:g}: no bundle is made"
         )
-    with atomic(folder / "int8.onnx") as scratch:
-        graphs.write_int8(folder / "fp32.onnx", _calibration(store), log_odds.turns, scratch)
-    int8 = judge.check(folder / "int8.onnx", "int8")
-    int8 = int8.model_copy(update={"refused": refusal(int8)})
-    if int8.refused:
-        (folder / "int8.onnx").unlink()
-    else:
+    int8 = _integers(folder, judge, _calibration(store))
+    if not int8.refused:
         written.append("int8.onnx")
 
+    if card:
+        write_text(folder / CARD, card)
+        written.append(CARD)
     info = BundleInfo(
         name=source.folder.resolve().name,
         networks=list(map(_network, runs, log_odds.standards)),
@@ -89,6 +96,27 @@ def export(source: Run | Ensemble, folder: Path) -> Bundle:
     return Bundle(folder, info).write()
 
 
+def _integers(folder: Path, judge: "_Judge", pictures: NDArray[np.uint8]) -> Check:
+    """Write the graph in integers into `folder`, unless it must not be shipped."""
+    target = folder / "int8.onnx"
+    try:
+        with atomic(target) as scratch:
+            graphs.write_int8(folder / "fp32.onnx", pictures, judge.turns, scratch)
+    except Exception as error:  # whatever the quantiser raises: a bundle does without it
+        return Check(
+            cells=0,
+            largest_difference=0,
+            agreement=0,
+            auroc_change=0,
+            refused=f"it cannot be made ({error})",
+        )
+    check = judge.check(target, "int8")
+    check = check.model_copy(update={"refused": refusal(check)})
+    if check.refused:
+        target.unlink()
+    return check
+
+
 def refusal(check: Check) -> str:
     """Return why a graph in integers must not be shipped; empty: it may."""
     reasons = []
@@ -97,7 +125,7 @@ def refusal(check: Check) -> str:
             f"it calls {check.agreement:.2%} of {check.cells:,} validation cells as the networks "
             f"do, and {AGREEMENT:.1%} are asked for"
         )
-    if check.auroc_change is not None and abs(check.auroc_change) > AUROC_CHANGE:
+    if abs(check.auroc_change) > AUROC_CHANGE:
         reasons.append(
             f"it changes their AUROC by {check.auroc_change:+.4f}, and {AUROC_CHANGE:g} is allowed"
         )
@@ -105,9 +133,10 @@ def refusal(check: Check) -> str:
 
 
 class _Judge:
-    """Holds graphs against the networks, on validation cells."""
+    """Holds graphs against the networks, on validation cells: of an ensemble, its first run's."""
 
-    def __init__(self, store: Store, log_odds: LogOdds) -> None:
+    def __init__(self, store: Store, log_odds: LogOdds, settled: Settled) -> None:
+        self.settled, self.turns = settled, log_odds.turns
         rows = _some(store.rows("validation"), CHECKED)
         self.pictures, self.labels = store.pixels[rows], store.labels[rows]
         self.batch = max(1, BATCH // log_odds.turns)
@@ -119,19 +148,17 @@ class _Judge:
         engine = OnnxEngine(graph, torch.get_num_threads())
         found = np.concatenate([engine(some) for some in self._batches(name)])
         known = self.labels >= 0
-        auroc = change = None
-        if len(set(self.labels[known])) == 2:
-            auroc, new = (
-                float(roc_auc_score(self.labels[known], told[known])) for told in (self.told, found)
-            )
-            change = new - auroc
+        before, after = (roc_auc_score(self.labels[known], z[known]) for z in (self.told, found))
         return Check(
             cells=len(found),
             largest_difference=float(np.abs(found - self.told).max()),
-            agreement=float(np.mean((found >= 0) == (self.told >= 0))),
-            auroc=auroc,
-            auroc_change=change,
+            agreement=float(np.mean(self._called(found) == self._called(self.told))),
+            auroc_change=float(after - before),
         )
+
+    def _called(self, log_odds: NDArray[np.float64]) -> NDArray[np.bool_]:
+        calibrated = probability(log_odds, self.settled.temperature, self.settled.prior)
+        return np.asarray(calibrated >= self.settled.points[0].threshold)
 
     def _batches(self, what: str) -> Iterator[NDArray[np.uint8]]:
         starts = range(0, len(self.pictures), self.batch)

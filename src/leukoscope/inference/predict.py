@@ -8,6 +8,7 @@ calibrated), call (blast or normal), and reason (why there is no call: the pictu
 read), with empty places where there is nothing to say.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -87,27 +88,41 @@ def write(calls: pd.DataFrame, target: Path) -> None:
         elif suffix == ".parquet":
             calls.to_parquet(scratch, index=False)
         else:
-            calls.to_json(scratch, orient="records", lines=True, force_ascii=False)
+            calls.to_json(
+                scratch, orient="records", lines=True, force_ascii=False, double_precision=15
+            )
 
 
-def writable(target: Path) -> str:
-    """Return the suffix of `target`; refuse it before any work if no table can be written so.
+def writable(target: Path, sources: Sequence[Path] = ()) -> str:
+    """Return the suffix of `target`; refuse it before any work if no table can be written there.
 
     Raises:
-        BadInputError: it is none of .csv, .parquet and .jsonl.
+        BadInputError: it is none of .csv, .parquet and .jsonl, is one of `sources`, or its folder
+            cannot be written to.
     """
     suffix = target.suffix.lower()
     if suffix not in (".csv", ".parquet", ".jsonl"):
         raise BadInputError(f"{target}: calls are written as .csv, .parquet or .jsonl")
+    if target.resolve() in [source.resolve() for source in sources]:
+        raise BadInputError(f"{target} is read from: the calls would replace it")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInputError(f"{target.parent}: no such folder can be made ({error})") from error
+    if not os.access(target.parent, os.W_OK):
+        raise BadInputError(f"{target.parent}: no files may be written there")
     return suffix
 
 
-def summary(bundle: Bundle, calls: pd.DataFrame, passed_over: Sequence[Path]) -> str:
+def summary(
+    bundle: Bundle, engine: EngineName, calls: pd.DataFrame, passed_over: Sequence[Path]
+) -> str:
     """Say in a few lines what `calls` hold, and what was not called."""
     counts = calls["call"].value_counts()
     lines = [
         f"{len(calls):,} pictures: {counts.get('blast', 0):,} called blasts, "
-        f"{counts.get('normal', 0):,} normal cells"
+        f"{counts.get('normal', 0):,} normal cells",
+        f"by the engine {engine} of bundle {bundle.digest[:12]}",
     ]
     if unread := int(calls["reason"].notna().sum()):
         lines.append(f"{unread:,} cannot be read; the column reason says why")
@@ -119,6 +134,11 @@ def summary(bundle: Bundle, calls: pd.DataFrame, passed_over: Sequence[Path]) ->
     return "\n".join(lines)
 
 
+def _shown(path: Path) -> str:
+    """Return `path` as text, whatever bytes its name has."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def _table(bundle: Bundle, cells: Sequence[Cell], told: Sequence[Chunk]) -> pd.DataFrame:
     log_odds = np.concatenate([chunk for chunk, _ in told]) if told else np.empty(0)
     blast = probability(log_odds, bundle.info.temperature, bundle.info.prior)
@@ -126,7 +146,7 @@ def _table(bundle: Bundle, cells: Sequence[Cell], told: Sequence[Chunk]) -> pd.D
     calls = pd.Series(called).mask(np.isnan(log_odds)).map(CLASSES, na_action="ignore")
     return pd.DataFrame(
         {
-            "path": pd.array([str(cell.path) for cell in cells], dtype="string"),
+            "path": pd.array([_shown(cell.path) for cell in cells], dtype="string"),
             "subject": pd.array([cell.subject for cell in cells], dtype="string"),
             "probability": blast,
             "call": calls.astype("string"),

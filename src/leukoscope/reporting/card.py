@@ -51,9 +51,19 @@ def write_card(run: Run, target: Path) -> Path:
     Raises:
         BadInputError: the store has gone, or another stands in its place.
     """
+    write_text(target, card(run))
+    return target
+
+
+def card(run: Run) -> str:
+    """Return the model card of `run`, as Markdown.
+
+    Raises:
+        BadInputError: the store has gone, or another stands in its place.
+    """
     record = Record.of(run)
     judged = [one for one in (record.test, *record.externals) if one and one.calls]
-    text = _template().render(
+    return _template().render(
         front=Markup(yaml.safe_dump(_front_matter(record, judged), sort_keys=False)),
         record=record,
         config=run.config,
@@ -63,8 +73,6 @@ def write_card(run: Run, target: Path) -> Path:
         verdicts=[against(one) for one in record.test.baselines] if record.test else [],
         version=__version__,
     )
-    write_text(target, text)
-    return target
 
 
 def _front_matter(record: Record, judged: list[Evaluation]) -> dict[str, Any]:

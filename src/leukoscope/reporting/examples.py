@@ -14,11 +14,12 @@ from PIL import Image
 from leukoscope.cells.manifest import CLASSES
 from leukoscope.cells.preprocess import Preprocessing, preprocess, read_picture
 from leukoscope.cells.store import Store
-from leukoscope.evaluation.predictions import THRESHOLD
 
 Pixels = Callable[[pd.Series], NDArray[np.uint8]]
 """A row of predictions → the (H, W, 3) pixels that the network saw of its cell."""
 
+THRESHOLD = 0.5
+"""Probability of blast from which a cell is called one."""
 UNSURE = 0.2
 """How far from the threshold a probability may lie to count as unsure."""
 
@@ -30,7 +31,7 @@ class Example:
     Attributes:
         id, subject: the manifest's; the subject may be unknown.
         truth, call: class names.
-        probability: of blast, in [0, 1].
+        probability: of blast, calibrated, in [0, 1].
         picture: PNG as a data URI, the very pixels the network saw.
     """
 
@@ -144,7 +145,7 @@ def data_uri(content: bytes, kind: str) -> str:
 
 def _labelled(predictions: pd.DataFrame) -> pd.DataFrame:
     cells = predictions.dropna(subset=["label"]).astype({"label": int, "call": int})
-    return cells.assign(distance=(cells["probability"] - THRESHOLD).abs())
+    return cells.assign(distance=(cells["calibrated"] - THRESHOLD).abs())
 
 
 def _group(title: str, count: int, cells: pd.DataFrame, pixels: Pixels) -> Group:
@@ -157,7 +158,7 @@ def _group(title: str, count: int, cells: pd.DataFrame, pixels: Pixels) -> Group
                 subject=None if pd.isna(cell.subject) else cell.subject,
                 truth=CLASSES[cell.label],
                 call=CLASSES[cell.call],
-                probability=cell.probability,
+                probability=cell.calibrated,
                 picture=data_uri(png(pixels(cell)), "image/png"),
             )
             for cell in _rows(cells)

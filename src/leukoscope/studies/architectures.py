@@ -14,7 +14,7 @@ from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation.evaluate import evaluate
 from leukoscope.evaluation.pooled import estimates, pool
-from leukoscope.evaluation.result import Estimate, metrics_file
+from leukoscope.evaluation.result import Estimate, Evaluation
 from leukoscope.studies.runs import complete, open_or_create
 from leukoscope.training.run import Run, RunConfig, runs_below
 
@@ -113,9 +113,18 @@ def compare(planned: Mapping[Path, RunConfig], folder: Path) -> list[Network]:
     for run in runs.values():
         complete(run)
         for split in ("validation", "test"):
-            if not metrics_file(run, split).exists():
+            if not _evaluated(run, split):
                 evaluate(run, split)
     return _networks(runs)
+
+
+def _evaluated(run: Run, split: str) -> bool:
+    """Tell whether `run` was evaluated, by this version."""
+    try:
+        Evaluation.read(run, split)
+    except BadInputError:
+        return False
+    return True
 
 
 def networks_of(folder: Path) -> list[Network]:

@@ -78,6 +78,7 @@ class Tried:
             all_seeds = _estimator({0: cells})
             row |= _with_limits("ensemble_auroc", all_seeds("auroc"))
             row["ensemble_ece"] = all_seeds("ece").value
+            row["ensemble_balanced_accuracy"] = _balanced(cells)
             row["ensemble_normal_people"] = _over_people(cells, 0)
             row["ensemble_blast_people"] = _over_people(cells, 1)
         if self.shifted:

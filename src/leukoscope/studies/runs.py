@@ -13,8 +13,8 @@ from leukoscope.training.trainer import AfterEpoch, train
 def open_or_create(config: RunConfig, folder: Path) -> Run:
     """Return the run in `folder`, begun there unless it already holds one of `config`.
 
-    The machine may change between two sittings: what is not finished goes on with the device,
-    precision and threads of `config`.
+    The machine may change between two sittings: what is not finished goes on with the machine's
+    settings of `config`, and in the parts that a lack of memory had asked for.
 
     Raises:
         BadInputError: `folder` holds a run of another configuration.
@@ -26,7 +26,10 @@ def open_or_create(config: RunConfig, folder: Path) -> Run:
         raise BadInputError(
             f"{folder} holds a run of another configuration; choose another folder or delete it"
         )
-    return run if run.finished else run.configured(config)
+    if run.finished:
+        return run
+    micro_batch = config.micro_batch or run.config.micro_batch
+    return run.configured(config.model_copy(update={"micro_batch": micro_batch}))
 
 
 def complete(run: Run, after_epoch: AfterEpoch | None = None) -> None:

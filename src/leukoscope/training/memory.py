@@ -11,6 +11,9 @@ from torch.utils.checkpoint import checkpoint
 
 from leukoscope.models.resnet import ResidualBlock
 
+NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+"""How allocators without an error of their own say it."""
+
 
 def parts(cells: int, micro_batch: int | None) -> int:
     """Return into how many parts a batch of `cells` is split, so that none is larger.
@@ -24,7 +27,8 @@ def parts(cells: int, micro_batch: int | None) -> int:
 
 def out_of_memory(error: RuntimeError) -> bool:
     """Tell whether a device, or the machine, had no memory for a tensor."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    told = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or any(words in told for words in NO_MEMORY)
 
 
 def checkpoint_activations(model: nn.Module) -> None:

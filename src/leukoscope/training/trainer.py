@@ -48,6 +48,9 @@ EVALUATION_BATCH = 128
 SMALLEST_PART = 2
 """Cells: batch norm has no variance of one."""
 
+CALMER = "the last checkpoint is from before. Try a smaller learning rate."
+"""What to do after a training that diverged."""
+
 AfterEpoch = Callable[[int, torch.nn.Module], None]
 """Looks at the network after an epoch (from 1), before its checkpoint; must leave it as it is."""
 
@@ -60,6 +63,10 @@ class Interrupted(LeukoscopeError):  # noqa: N818 - an interruption is no error 
 
 class Diverged(LeukoscopeError):  # noqa: N818
     """The loss is no number any more."""
+
+
+class OutOfMemory(LeukoscopeError):  # noqa: N818
+    """Not even the smallest parts of a batch fit."""
 
 
 def train(run: Run, resume: Path | None = None, after_epoch: AfterEpoch | None = None) -> None:
@@ -78,6 +85,7 @@ def train(run: Run, resume: Path | None = None, after_epoch: AfterEpoch | None =
         BadInputError: the store or the checkpoint cannot be used.
         Interrupted: on SIGINT or SIGTERM, once a checkpoint is written.
         Diverged: a loss was NaN or infinite; the batch is named.
+        OutOfMemory: not even the smallest parts of a batch fit.
     """
     Trainer(run, resume, after_epoch).fit()
 
@@ -194,15 +202,25 @@ class Trainer:
         Where memory is short the batch is passed in parts, halved until they fit.
         """
         pictures, targets = self._prepared(batch)
+        # What a pass changes, to take back one that failed on its way.
+        norms, random = [buffer.clone() for buffer in self.model.buffers()], random_state()
         while True:
             try:
                 return self._accumulated(pictures, targets)
             except RuntimeError as error:
-                cells = min(len(pictures), self.run.config.micro_batch or len(pictures))
-                if not out_of_memory(error) or cells < 2 * SMALLEST_PART:
+                if not out_of_memory(error):
                     raise
+                cells = min(len(pictures), self.run.config.micro_batch or len(pictures))
+                if cells < 2 * SMALLEST_PART:
+                    raise OutOfMemory(
+                        "no memory even for parts of a few cells; the last checkpoint is from "
+                        "before. Try --checkpoint-activations, or a smaller network."
+                    ) from error
             # Out here the error, and with it what the failed pass holds, is gone.
             self.optimizer.zero_grad(set_to_none=True)
+            for buffer, before in zip(self.model.buffers(), norms, strict=True):
+                buffer.copy_(before)
+            restore_random_state(random)
             config = self.run.config.model_copy(update={"micro_batch": cells // 2})
             self.run = self.run.configured(config)
             bar.say(
@@ -281,6 +299,11 @@ class Trainer:
         for batch in ordered_batches(self.store, rows, EVALUATION_BATCH):
             told.append(self.judging(self.standard(batch.to(self.fabric.device))).float())
         logits, labels = torch.cat(told).cpu(), torch.from_numpy(self.store.labels[rows])
+        if not torch.isfinite(logits).all():
+            raise Diverged(
+                f"after epoch {self.progress.epoch + 1} the network says no numbers of {split} "
+                f"cells; {CALMER}"
+            )
         return {
             "loss": F.cross_entropy(logits, labels).item(),
             "accuracy": (logits.argmax(1) == labels).double().mean().item(),
@@ -293,8 +316,7 @@ class Trainer:
             batch = int(wrong.nonzero()[0])
             raise Diverged(
                 f"the loss of batch {batch + 1} of epoch {self.progress.epoch + 1} is "
-                f"{self.progress.losses[batch].item()}; the last checkpoint is from before. "
-                "Try a smaller learning rate."
+                f"{self.progress.losses[batch].item()}; {CALMER}"
             )
 
     def _no_batches(self) -> tuple[torch.Tensor, torch.Tensor]:
