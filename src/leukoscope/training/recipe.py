@@ -96,6 +96,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "momentum": 0.9,
         "weight_decay": 5e-4,
         "mixup": 0.4,
+        "teacher": 0.5,
         "balance": "person",
         "averaging": 0.99,
         "keep": "last",
