@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LEUKOSCOPE := $(BIN)/leukoscope
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo studies release-model test bench peers constraints clean
+.PHONY: help venv demo studies release-model test bench bench-peers constraints clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -58,12 +58,12 @@ test: venv  ## Style, types, directions between rooms, behaviour (10 minutes).
 bench: venv  ## Measure preparation, loading and training; write benchmarks/results/.
 	for claim in benchmarks/bench_*.py; do $(BIN)/python $$claim || exit 1; done
 
-peers: .venv-peers/installed  ## Hold our networks against torchvision's, in an environment of its own.
-	PYTHONPATH=src .venv-peers/bin/python benchmarks/check_torchvision.py
+bench-peers: .venv-peers/installed  ## Train and predict beside the usual tools, in an environment of their own (hours).
+	for claim in check_torchvision peers_prediction peers_training; do .venv-peers/bin/python benchmarks/$$claim.py || exit 1; done
 
-.venv-peers/installed: benchmarks/requirements-peers.txt
+.venv-peers/installed: benchmarks/requirements-peers.txt pyproject.toml
 	$(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r $< -e .
 	touch $@
 
 constraints:  ## Pin today's versions anew.

@@ -77,7 +77,7 @@ def torchvision_s(_: Store, pictures: Path, name: str, batch: int, _place: Path)
 
 def timm_s(_: Store, pictures: Path, name: str, batch: int, _place: Path) -> Epoch:
     """Return an epoch over timm's own loader and network."""
-    data = timm.data.create_dataset("", str(pictures))
+    data = ImageFolder(str(pictures))  # timm's own reads no BMP
     loader = timm.data.create_loader(
         data, (3, SIZE, SIZE), batch, is_training=True, use_prefetcher=False, num_workers=CORES
     )
