@@ -66,6 +66,7 @@ def evaluation_of(predictions: pd.DataFrame) -> Evaluation:
         checkpoint="best",
         epoch=3,
         temperature=2.0,
+        prior=0.0,
         cells=len(predictions),
         normal_subjects=int(people.get(0, 0)),
         blast_subjects=int(people.get(1, 0)),
