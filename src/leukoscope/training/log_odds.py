@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from leukoscope.cells.loader import Batch
-from leukoscope.cells.plans import TURNS
+from leukoscope.cells.plans import TURNS, turned_alike
 from leukoscope.cells.standard import Standard
 from leukoscope.training.run import Run, Which
 
@@ -39,8 +39,7 @@ class LogOdds(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return the log-odds of `pictures`; `turns` of each are in memory at once."""
-        quarters = [torch.rot90(pictures, turn % 4, (1, 2)) for turn in range(self.turns)]
-        looks = [quarter.flip(2) if turn >= 4 else quarter for turn, quarter in enumerate(quarters)]
+        looks = [turned_alike(pictures, turn) for turn in range(self.turns)]
         batch = Batch(torch.cat(looks), None, torch.empty(0))
         told = [
             network(standard(batch)).double()

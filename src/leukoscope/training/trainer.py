@@ -7,7 +7,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +18,7 @@ from sklearn.metrics import roc_auc_score
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from leukoscope import models
-from leukoscope.cells.augment import DRAWS
 from leukoscope.cells.loader import Batch, TrainingLoader, ordered_batches
-from leukoscope.cells.manifest import CLASSES
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError, LeukoscopeError
 from leukoscope.progress import Bar
@@ -31,11 +28,11 @@ from leukoscope.training.checkpoint import (
     random_state,
     restore_random_state,
 )
+from leukoscope.training.lesson import Lesson
 from leukoscope.training.memory import checkpoint_activations, out_of_memory, parts
 from leukoscope.training.optimizer import optimizer_of
 from leukoscope.training.run import Run
 from leukoscope.training.stopping import stop_signals
-from leukoscope.training.teacher import taught
 
 SAVE_SECONDS = 300.0
 """A checkpoint is written at least this often, also inside an epoch."""
@@ -114,7 +111,7 @@ class Trainer:
         if run.config.watch_test:
             self.judged["test"] = _labelled_test(self.store)
         self.standard = run.standard(self.fabric.device)
-        self.taught = taught(self.loader) if self.recipe.teacher else None
+        self.lesson = Lesson(self.recipe, self.standard, self.loader)
 
         torch.manual_seed(run.config.seed)
         model = models.create(run.config.model, **run.config.model_options)
@@ -201,7 +198,7 @@ class Trainer:
 
         Where memory is short the batch is passed in parts, halved until they fit.
         """
-        pictures, targets = self._prepared(batch)
+        pictures, targets = self.lesson(batch)
         # What a pass changes, to take back one that failed on its way.
         norms, random = [buffer.clone() for buffer in self.model.buffers()], random_state()
         while True:
@@ -244,29 +241,6 @@ class Trainer:
             told.append(logits.detach())
             losses.append(loss.detach())
         return torch.cat(told), torch.stack(losses).sum()
-
-    def _prepared(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the pictures of a training `batch` as the network sees them, and its targets.
-
-        Targets are classes, or shares of each class where a teacher speaks or pictures are mixed.
-        """
-        recipe, labels = self.recipe, batch.labels
-        change = None
-        if recipe.augmentation.active:
-            draws = torch.rand(len(labels), DRAWS).to(labels.device)
-            change = partial(recipe.augmentation, draws=draws)
-        pictures, targets = self.standard(batch, change), labels
-        if recipe.mixup or self.taught is not None:
-            targets = F.one_hot(labels, len(CLASSES)).to(pictures.dtype)
-        if self.taught is not None:
-            told = self.taught[batch.rows].to(targets)
-            targets = (1 - recipe.teacher) * targets + recipe.teacher * told
-        if not recipe.mixup:
-            return pictures, targets
-        # One share and one order for the whole batch, as the paper does.
-        share = torch.distributions.Beta(recipe.mixup, recipe.mixup).sample().item()
-        other = torch.randperm(len(labels)).to(labels.device)
-        return _mixed(pictures, other, share), _mixed(targets, other, share)
 
     def _follow(
         self, averaged: Sequence[torch.Tensor], current: Sequence[torch.Tensor], _: object
@@ -348,10 +322,6 @@ class Trainer:
         self.progress.correct = self.progress.correct.to(device)
         # A crash may have fallen between the checkpoint and the table: the checkpoint is right.
         self.run.write_history(self.progress.history)
-
-
-def _mixed(values: torch.Tensor, other: torch.Tensor, share: float) -> torch.Tensor:
-    return share * values + (1 - share) * values[other]
 
 
 def _merit(row: dict[str, float]) -> tuple[float, float]:
