@@ -3,9 +3,9 @@
 Each core decodes a chunk of pictures and computes it by itself, so that reading and arithmetic
 overlap and no core waits for another.
 
-A table of calls has one row a picture: path, subject, probability (of blast,
-calibrated), call (blast or normal), and reason (why there is no call: the picture cannot be
-read), with empty places where there is nothing to say.
+A table of calls has one row a picture: path, subject, probability (of blast, calibrated), call
+(blast or normal), and reason (why there is no call: the picture cannot be read), with empty places
+where there is nothing to say.
 """
 
 import os
@@ -142,14 +142,14 @@ def _shown(path: Path) -> str:
 def _table(bundle: Bundle, cells: Sequence[Cell], told: Sequence[Chunk]) -> pd.DataFrame:
     log_odds = np.concatenate([chunk for chunk, _ in told]) if told else np.empty(0)
     blast = probability(log_odds, bundle.info.temperature, bundle.info.prior)
-    called = pd.array((blast >= bundle.info.points[0].threshold).astype(int), dtype="Int64")
-    calls = pd.Series(called).mask(np.isnan(log_odds)).map(CLASSES, na_action="ignore")
+    named = np.where(blast >= bundle.info.points[0].threshold, CLASSES[1], CLASSES[0])
+    calls = pd.Series(named, dtype="string").mask(np.isnan(log_odds))
     return pd.DataFrame(
         {
             "path": pd.array([_shown(cell.path) for cell in cells], dtype="string"),
             "subject": pd.array([cell.subject for cell in cells], dtype="string"),
             "probability": blast,
-            "call": calls.astype("string"),
+            "call": calls,
             "reason": pd.array(
                 [reason or None for _, reasons in told for reason in reasons], dtype="string"
             ),
