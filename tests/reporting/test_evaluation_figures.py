@@ -123,7 +123,7 @@ def test_the_precision_figure_shows_curve_points_and_the_share_of_blasts(judged:
 def test_reliability_is_shown_before_and_after_with_the_cells_of_each_bin(judged: Judged) -> None:
     figure = figures.calibration(judged)
     diagram, histogram = figure.axes
-    assert {"before temperature", "after temperature 2.00", "as promised"} <= set(lines_of(diagram))
+    assert {"uncalibrated", "after temperature 2.00", "as promised"} <= set(lines_of(diagram))
     before, after = (patch.get_data().values for patch in histogram.patches)
     assert before.sum() == after.sum() == len(judged.predictions)
     # The temperature pulls probabilities towards the middle.

@@ -22,8 +22,8 @@ TITLES = {
     "average_precision": "average precision",
     "brier": "Brier score",
     "ece": "calibration error (ECE)",
-    "brier_uncalibrated": "Brier score, before temperature",
-    "ece_uncalibrated": "ECE, before temperature",
+    "brier_uncalibrated": "Brier score, uncalibrated",
+    "ece_uncalibrated": "ECE, uncalibrated",
 }
 """What to call each metric."""
 
@@ -58,7 +58,7 @@ def describe(judged: Run | Ensemble, evaluation: Evaluation) -> str:
     lines += [_line(TITLES[name], value) for name, value in half.metrics.items()]
     lines += [_line(TITLES[name], value) for name, value in evaluation.scores.items()]
     lines += without_width(evaluation)
-    lines += ["", f"operating points, chosen on {source}"]
+    lines += ["", f"operating points, chosen on {source}; prevalence by the training cells"]
     lines += [_point(calls) for calls in evaluation.calls]
     lines += ["", "baselines on the same cells, and what the network gains in AUROC over them"]
     for baseline in evaluation.baselines:

@@ -15,7 +15,7 @@ class OperatingPoint(BaseModel):
 
     Attributes:
         name: how it was chosen.
-        threshold: probability of blast from which a cell is called one, after the temperature.
+        threshold: probability of blast from which a cell is called one, calibrated.
         sensitivity: on the validation cells; optimistic where it was chosen by it.
         specificity: likewise.
         sensitivity_error: standard error over the validation subjects.

@@ -112,14 +112,14 @@ def precision_recall(judged: Judged) -> Figure:
 
 
 def calibration(judged: Judged) -> Figure:
-    """Draw the reliability diagram before and after the temperature, over the cells of each bin."""
+    """Draw the reliability diagram before and after calibration, over the cells of each bin."""
     scores = judged.evaluation.scores
     before, after = (reliability(one.probability, one.truth) for one in _before_and_after(judged))
     with mpl.rc_context(STYLE):
         figure, axes = _panel(
             judged,
             f"ECE {estimated(scores['ece'])}",
-            f"before temperature {estimated(scores['ece_uncalibrated'])}",
+            f"uncalibrated {estimated(scores['ece_uncalibrated'])}",
             rows=[3.2, 1],
         )
         histogram = figure.axes[1]
@@ -127,7 +127,7 @@ def calibration(judged: Judged) -> Figure:
             {"color": MUTED, "linestyle": "--", "marker": "o", "markerfacecolor": "white"},
             {"color": NETWORK, "marker": "o"},
         ]
-        names = ("before temperature", f"after {softened(judged.evaluation)}")
+        names = ("uncalibrated", f"after {softened(judged.evaluation)}")
         for table, look, name in zip((before, after), looks, names, strict=True):
             axes.plot(table["probability"], table["share"], label=name, clip_on=False, **look)
             cells = table.set_index("bin")["cells"].reindex(range(ECE_BINS), fill_value=0)

@@ -68,9 +68,9 @@ def _roc(judged: Judged) -> Picture:
         _source(figures.roc(judged)),
         f"ROC curve of {judged.name} on {evaluation.name}: AUROC "
         f"{estimated(evaluation.scores['auroc'])}. Operating points: {points}.",
-        "ROC curve. The thresholds of the marked points were chosen on validation; where they "
-        "come to lie here is what they are worth. Under the title: the AUROC of what needs no "
-        "network.",
+        "ROC curve. The thresholds of the marked points were chosen on validation, prevalence by "
+        "the training cells; where they come to lie here is what they are worth. Under the "
+        "title: the AUROC of what needs no network.",
     )
 
 
@@ -98,8 +98,8 @@ def _calibration(judged: Judged) -> Picture:
         f"{estimated(evaluation.scores['ece_uncalibrated'])} before. The fullest bin, {low:.2f} to "
         f"{high:.2f}, holds {counted(int(fullest['cells']), 'cell')} with a mean probability of "
         f"{fullest['probability']:.3f}; {fullest['share']:.3f} of them are blasts.",
-        "Reliability before (dashed) and after (solid) the temperature, above the cells in each "
-        f"bin. ECE, the expected calibration error, is the mean over {ECE_BINS} bins of equal "
+        "Reliability as the network says it (dashed) and calibrated (solid), above the cells in "
+        f"each bin. ECE, the expected calibration error, is the mean over {ECE_BINS} bins of equal "
         "width, weighted by their cells, of |mean probability of blast - share of blasts|. Its "
         "intervals are over subjects; few cells make it larger than it is.",
     )

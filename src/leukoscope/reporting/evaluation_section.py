@@ -138,8 +138,9 @@ def lead(evaluation: Evaluation) -> str:
             "as the runs’ mean, and its point need not lie on the curves."
         )
     return (
-        f"{judged}judged by the weights of epoch {evaluation.epoch}. Probabilities are softened by "
-        f"the {softened(evaluation)}; it and the operating points come from validation cells."
+        f"{judged}judged by the weights of epoch {evaluation.epoch}. Probabilities are calibrated "
+        f"by the {softened(evaluation)}; temperature and operating points come from validation "
+        "cells, prevalence and any prior from the training cells."
     )
 
 
