@@ -22,6 +22,13 @@ def cnmc() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep what is measured in a test out of the user's cache, and out of other tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 def draw_cell(path: Path, label: int, seed: int) -> None:
     """Draw a disc on black: blasts larger, an off-centre nucleus so that every turn differs.
 

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -30,7 +30,16 @@ Overrides = Annotated[
 RecipeName = Annotated[str, typer.Option("--recipe", help="lab, modern, demo, or a YAML file.")]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to train.")]
 Precision = Annotated[
-    Literal["32-true", "bf16-mixed", "64-true"], typer.Option(help="Of the arithmetic.")
+    Literal["32-true", "bf16-mixed", "64-true"] | None,
+    typer.Option(
+        help="Of the arithmetic.", show_default="bf16-mixed where it is faster, else 32-true"
+    ),
+]
+Compile = Annotated[
+    bool | None,
+    typer.Option(
+        "--compile/--no-compile", help="The network, before training.", show_default="on CUDA"
+    ),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Of the CPU.", show_default="all cores")]
 MicroBatch = Annotated[
@@ -197,7 +206,8 @@ def train(
     ] = None,
     seed: Seed = 0,
     device: Device = "auto",
-    precision: Precision = "32-true",
+    precision: Precision = None,
+    compile: Compile = None,
     threads: Threads = CORES,
     micro_batch: MicroBatch = None,
     checkpoint_activations: CheckpointActivations = False,
@@ -230,11 +240,7 @@ def train(
             override,
             seed=seed,
             watch_test=watch_test,
-            device=device,
-            precision=precision,
-            threads=threads,
-            micro_batch=micro_batch,
-            checkpoint_activations=checkpoint_activations,
+            **_machine(context),
         )
         run = Run.create(output, config)
         fit(run)
@@ -282,6 +288,7 @@ def evaluate(
 
 @app.command()
 def compare(
+    context: typer.Context,
     store: Annotated[Path, typer.Argument(help="The store.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the runs.")],
     models: Annotated[str, typer.Option(help="Names, by comma.")] = "resnet18,resnet50,resnet152",
@@ -294,7 +301,8 @@ def compare(
         typer.Option(help="Test every person once: as many runs as the store has parts."),
     ] = None,
     device: Device = "auto",
-    precision: Precision = "32-true",
+    precision: Precision = None,
+    compile: Compile = None,
     threads: Threads = CORES,
     micro_batch: MicroBatch = None,
     checkpoint_activations: CheckpointActivations = False,
@@ -313,11 +321,7 @@ def compare(
         override,
         seeds=range(seed, seed + seeds),
         folds=folds,
-        device=device,
-        precision=precision,
-        threads=threads,
-        micro_batch=micro_batch,
-        checkpoint_activations=checkpoint_activations,
+        **_machine(context),
     )
     print(write_comparison(architectures.compare(planned, output), output))
 
@@ -341,6 +345,7 @@ def report(
 
 @app.command()
 def study(
+    context: typer.Context,
     name: Annotated[
         str,
         typer.Argument(
@@ -375,7 +380,8 @@ def study(
     ] = None,
     override: Overrides = [],  # noqa: B006 - typer copies it
     device: Device = "auto",
-    precision: Precision = "32-true",
+    precision: Precision = None,
+    compile: Compile = None,
     threads: Threads = CORES,
     micro_batch: MicroBatch = None,
     checkpoint_activations: CheckpointActivations = False,
@@ -399,13 +405,16 @@ def study(
         candidates=Candidates.read(candidates) if candidates else None,
         recipe=recipe,
         overrides=override,
-        device=device,
-        precision=precision,
-        threads=threads,
-        micro_batch=micro_batch,
-        checkpoint_activations=checkpoint_activations,
+        **_machine(context),
     )
     print(write_study(chosen.conduct(setup), output))
+
+
+def _machine(context: typer.Context) -> dict[str, Any]:
+    """Return what the user said of the machine."""
+    from leukoscope.training.run import MACHINE
+
+    return {name: context.params[name] for name in MACHINE}
 
 
 def _numbers(text: str, kind: Callable[[str], Number], option: str) -> list[Number]:

@@ -5,14 +5,15 @@ import pytest
 import torch
 
 from leukoscope.cells.colour import Colour
-from leukoscope.cells.loader import Batch, ordered_batches
+from leukoscope.cells.gather import Batch, Gather
+from leukoscope.cells.loader import ordered_batches
 from leukoscope.cells.standard import OUTSIDE, Standard
 from leukoscope.cells.store import Store
 
 
 def test_by_training_it_is_normalised_and_channels_last(store: Store) -> None:
     rows = store.rows("validation")
-    (batch,) = ordered_batches(store, rows, 100)
+    (batch,) = ordered_batches(Gather(store), rows, 100)
     standard = Standard.of(store)
     pictures = standard(batch)
     expected = (store.pixels[rows] / 255 - store.info.mean) / store.info.std
@@ -26,7 +27,7 @@ def test_by_training_it_is_normalised_and_channels_last(store: Store) -> None:
 @pytest.mark.parametrize("colour", ["cell", "grey"])
 def test_by_the_cell_itself_neither_stain_nor_light_is_left(colour: Colour, store: Store) -> None:
     rows = store.rows("test")
-    (batch,) = ordered_batches(store, rows, 100)
+    (batch,) = ordered_batches(Gather(store), rows, 100)
     standard = Standard.of(store, colour)
     seen = standard(batch)
     lit = batch.pictures.float() @ torch.tensor([0.299, 0.587, 0.114]) > 10
@@ -53,7 +54,7 @@ def test_by_density_its_components_in_the_training_cells_are_unrelated_and_alike
     store: Store,
 ) -> None:
     rows = store.rows("train")
-    (batch,) = ordered_batches(store, rows, 1000)
+    (batch,) = ordered_batches(Gather(store), rows, 1000)
     seen = Standard.of(store, "density")(batch)
     inside = batch.pictures.float() @ torch.tensor([0.299, 0.587, 0.114]) > 10
     values = seen.permute(1, 0, 2, 3)[:, inside]

@@ -1,7 +1,6 @@
 """A short run by recipe modern's ways, and its bundle."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,10 +45,3 @@ def run(new_run: NewRun) -> Run:
 @pytest.fixture(scope="session")
 def bundle(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return export(run, tmp_path_factory.mktemp("bundles") / "bundle", "# Its card\n")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep what engines measure out of the user's own cache."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache"

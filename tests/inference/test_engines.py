@@ -1,6 +1,4 @@
-"""Choosing an engine: by one measurement a machine, kept."""
-
-from pathlib import Path
+"""Choosing an engine: by one measurement, of those that the bundle holds."""
 
 import pytest
 
@@ -29,20 +27,7 @@ def rates(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     return found
 
 
-@pytest.mark.parametrize("best", ["int8", "fp32"])
-def test_the_faster_one_is_chosen_once(
-    bundle: Bundle, rates: dict[str, float], best: EngineName, capsys: pytest.CaptureFixture[str]
-) -> None:
-    both = having(bundle, CHECK)
-    rates |= {"int8": 100.0, "fp32": 100.0} | {best: 200.0}
-    assert fastest(both, threads=1) == best
-    assert f"{best} is used from now on" in capsys.readouterr().err
-    rates.clear()
-    assert fastest(both, threads=1) == best
-    assert capsys.readouterr().err == ""
-
-
-def test_another_number_of_threads_is_measured_anew(
+def test_the_faster_one_is_chosen_for_each_number_of_threads(
     bundle: Bundle, rates: dict[str, float]
 ) -> None:
     rates |= {"int8": 2.0, "fp32": 1.0}
@@ -52,29 +37,7 @@ def test_another_number_of_threads_is_measured_anew(
     assert fastest(having(bundle, CHECK), threads=1) == "int8"
 
 
-@pytest.mark.parametrize("damage", ["{", "3", '{"a": 1}', None])
-def test_a_cache_that_cannot_be_used_is_measured_anew(
-    bundle: Bundle, rates: dict[str, float], own_cache: Path, damage: str | None
-) -> None:
-    rates |= {"int8": 2.0, "fp32": 1.0}
-    fastest(having(bundle, CHECK), threads=1)
-    (kept,) = own_cache.rglob("*.json")
-    if damage is None:
-        damage = kept.read_text(encoding="utf-8").replace('"int8"', '"gone"')
-    kept.write_text(damage, encoding="utf-8")
-    rates |= {"int8": 1.0, "fp32": 2.0}
-    assert fastest(having(bundle, CHECK), threads=1) == "fp32"
-
-
-def test_no_place_for_a_cache_is_no_obstacle(
-    bundle: Bundle, rates: dict[str, float], own_cache: Path
-) -> None:
-    own_cache.write_text("a file where a folder should be", encoding="utf-8")
-    rates |= {"int8": 2.0, "fp32": 1.0}
-    assert fastest(having(bundle, CHECK), threads=1) == "int8"
-
-
-def test_a_single_engine_needs_no_measurement(bundle: Bundle, rates: dict[str, float]) -> None:
+def test_a_refused_engine_is_not_measured(bundle: Bundle, rates: dict[str, float]) -> None:
     refused = CHECK.model_copy(update={"refused": "it says something else"})
     assert fastest(having(bundle, refused), threads=1) == "fp32"
 

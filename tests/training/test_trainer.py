@@ -167,12 +167,12 @@ def test_the_average_of_the_weights_is_what_is_judged(new_run: NewRun, store: St
     assert not torch.equal(seen[0], checkpoint.model["fc.weight"])
     assert torch.equal(run.load_model("last").state_dict()["fc.weight"], seen[0])
 
-    # The same average, from the weights after each step; the first starts it, and soon has no say.
+    # The same average, from the weights after each step; the first ones soon have no say.
     plain = new_run("plain", [*SETTINGS, "epochs=1", "batch_size=12"])
-    steps: list[torch.Tensor] = []
     original = trainer.Bar.advance
 
     watched = trainer.Trainer(plain, None)
+    steps = [watched.model.module.fc.weight.detach().clone()]
 
     def note(bar: trainer.Bar, by: int = 1) -> None:
         original(bar, by)
@@ -182,7 +182,7 @@ def test_the_average_of_the_weights_is_what_is_judged(new_run: NewRun, store: St
         patch.setattr(trainer.Bar, "advance", note)
         watched.fit()
     average = steps[0]
-    for decay, step in zip((2 / 11, 3 / 12), steps[1:], strict=True):
+    for decay, step in zip((1 / 10, 2 / 11, 3 / 12), steps[1:], strict=True):
         average = decay * average + (1 - decay) * step
     torch.testing.assert_close(seen[0], average, rtol=1e-4, atol=1e-5)
 
@@ -459,3 +459,22 @@ def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="not a whole checkpoint"):
         Checkpoint.load(tmp_path / "evil.ckpt")
     assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")  # of torch itself
+def test_a_machine_without_a_compiler_trains_as_it_is(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def broken(*_: object, **__: object) -> None:
+        asked.append(True)
+        raise RuntimeError("no compiler here")
+
+    monkeypatch.setattr("torch._inductor.compile_fx.compile_fx", broken)
+    settings = [*SETTINGS, "epochs=1"]
+    runs = [new_run(str(compiled), settings, compile=compiled) for compiled in (True, False)]
+    for run in runs:
+        train(run)
+    assert asked
+    assert_same(*runs)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from leukoscope.cells.light import density, inside
+from leukoscope.cells.transfer import moved
 
 DRAWS = 12
 """Uniform numbers a picture needs: angle, scale, two of shift, six of stain, two of light."""
@@ -20,6 +21,9 @@ DRAWS = 12
 STAINS = torch.tensor([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
 """Optical density of red, green and blue in haematoxylin, eosin and a third stain (Ruifrok and
 Johnston 2001, Analytical and Quantitative Cytology and Histology 23)."""
+
+AMOUNTS = torch.linalg.inv(STAINS)
+"""Rows of densities → amounts of each stain."""
 
 
 class Augmentation(BaseModel):
@@ -82,11 +86,11 @@ class Augmentation(BaseModel):
 
     def _coloured(self, pictures: Tensor, draws: Tensor) -> Tensor:
         either, device = 2 * draws - 1, pictures.device
-        stains = STAINS.to(device)
+        stains = moved(STAINS, device)
         amounts = 1 + self.stain * either[:, 4:7]
         exponent = torch.exp(either[:, 10] * math.log1p(self.light))
         # Rows are stains: density = amounts @ stains, so amounts = density @ inverse(stains).
-        change = torch.linalg.inv(stains) @ (amounts[:, :, None] * stains)
+        change = moved(AMOUNTS, device) @ (amounts[:, :, None] * stains)
         change = change * exponent[:, None, None]
         added = (self.stain / 4 * either[:, 7:10]) @ stains
         added = added - (either[:, 11] * math.log1p(self.light / 2))[:, None]

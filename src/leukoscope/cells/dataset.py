@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from leukoscope.cells.loader import gather
+from leukoscope.cells.gather import Gather
 from leukoscope.cells.plans import TURNS
 from leukoscope.cells.splits import SPLITS
 from leukoscope.cells.standard import Standard
@@ -32,6 +32,7 @@ class LeukemiaDataset(Dataset[tuple[Tensor, int]]):
 
     def __init__(self, root: Path | str, mode: str) -> None:
         self.store = Store.open(Path(root))
+        self.gather = Gather(self.store)
         self.mode = mode
         self.rows, self.turns = self._plan(mode)
         self.standard = Standard.of(self.store)
@@ -45,7 +46,7 @@ class LeukemiaDataset(Dataset[tuple[Tensor, int]]):
         turns = None if self.turns is None else self.turns[place : place + 1]
         if turns is None and self.mode == "train":
             turns = torch.randint(TURNS, (1,)).numpy()
-        batch = gather(self.store, self.rows[place : place + 1], turns)
+        batch = self.gather(self.rows[place : place + 1], turns)
         return self.standard(batch)[0], int(batch.labels)
 
     def get_data(self, mode: str) -> tuple[list[str], list[int]]:

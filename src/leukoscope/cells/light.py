@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 
 from leukoscope.cells.preprocess import BACKGROUND, LUMINANCE
+from leukoscope.cells.transfer import moved
 
 
 def luminance(pictures: Tensor) -> Tensor:
     """Return (B, 1, H, W) in [0, 1]."""
-    return torch.einsum("bchw,c->bhw", pictures, pictures.new_tensor(LUMINANCE))[:, None]
+    weights = moved(torch.tensor(LUMINANCE, dtype=pictures.dtype), pictures.device)
+    return torch.einsum("bchw,c->bhw", pictures, weights)[:, None]
 
 
 def inside(pictures: Tensor) -> Tensor:

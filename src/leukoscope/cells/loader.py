@@ -8,15 +8,13 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from leukoscope.cells.gather import Batch, Gather
 from leukoscope.cells.plans import TURNS
 from leukoscope.cells.store import Store
 
@@ -26,32 +24,6 @@ Balance = Literal["none", "class", "person"]
 
 AHEAD = 2
 """Batches gathered ahead: one to hand over, one in the making."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Cells as they lie in the store, and what is to be done to them.
-
-    Attributes:
-        pictures: (B, H, W, 3) uint8.
-        turns: (B,) int64 codes of `plans.turned`, None in evaluation.
-        labels: (B,) int64; -1 unknown.
-        rows: (B,) int64 of the store, on the CPU; None outside one.
-    """
-
-    pictures: Tensor
-    turns: Tensor | None
-    labels: Tensor
-    rows: Tensor | None = None
-
-    def to(self, device: torch.device) -> "Batch":
-        """Return the batch with pictures and labels on `device`; the CPU reads turns and rows."""
-        return Batch(
-            self.pictures.to(device, non_blocking=True),
-            self.turns,
-            self.labels.to(device, non_blocking=True),
-            self.rows,
-        )
 
 
 class TrainingLoader:
@@ -66,10 +38,19 @@ class TrainingLoader:
         balance: ``none``: each cell of the plan once an epoch; otherwise as many are drawn with
             replacement, so that both classes come alike, and with ``person`` in each class all its
             people alike.
+        gather: of the same store; as a rule onto the CPU.
     """
 
-    def __init__(self, store: Store, batch_size: int, seed: int, balance: Balance = "none") -> None:
+    def __init__(
+        self,
+        store: Store,
+        batch_size: int,
+        seed: int,
+        balance: Balance = "none",
+        gather: Gather | None = None,
+    ) -> None:
         self.store, self.batch_size, self.seed = store, batch_size, seed
+        self.gather = gather or Gather(store)
         self.rows, self.turns = store.training_plan()
         self.share = None if balance == "none" else _shares(store, self.rows, balance)
         self.cells = len(self.rows)
@@ -97,7 +78,7 @@ class TrainingLoader:
         if turns is None:
             turns = random.integers(0, TURNS, self.cells)
         batches = np.split(order, self.starts[1:])[first:]
-        return ahead(gather(self.store, self.rows[places], turns[places]) for places in batches)
+        return ahead(self.gather(self.rows[places], turns[places]) for places in batches)
 
 
 def _shares(store: Store, rows: NDArray[np.int64], balance: Balance) -> NDArray[np.float64]:
@@ -110,20 +91,10 @@ def _shares(store: Store, rows: NDArray[np.int64], balance: Balance) -> NDArray[
     return np.asarray(share / share.sum(), np.float64)
 
 
-def ordered_batches(store: Store, rows: NDArray[np.int64], batch_size: int) -> Iterator[Batch]:
+def ordered_batches(gather: Gather, rows: NDArray[np.int64], batch_size: int) -> Iterator[Batch]:
     """Yield the cells of `rows` in that order, as they are."""
     starts = range(0, len(rows), batch_size)
-    return ahead(gather(store, rows[start : start + batch_size]) for start in starts)
-
-
-def gather(store: Store, rows: NDArray[np.int64], turns: NDArray[np.int64] | None = None) -> Batch:
-    """Copy `rows` out of the store's memory map."""
-    return Batch(
-        torch.from_numpy(store.pixels[rows]),
-        None if turns is None else torch.from_numpy(turns),
-        torch.from_numpy(store.labels[rows]),
-        torch.from_numpy(rows),
-    )
+    return ahead(gather(rows[start : start + batch_size]) for start in starts)
 
 
 def ahead(items: Iterable[T]) -> Iterator[T]:

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from leukoscope.cells.colour import Colour
+from leukoscope.cells.gather import Batch
 from leukoscope.cells.light import density, inside, luminance
-from leukoscope.cells.loader import Batch
 from leukoscope.cells.plans import turned
 from leukoscope.cells.store import Store
 

@@ -17,15 +17,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from leukoscope.cells.gather import Gather
 from leukoscope.cells.loader import ordered_batches
 from leukoscope.cells.parallel import each
 from leukoscope.cells.people import people
 from leukoscope.cells.preprocess import Preprocessing, preprocess, read_picture
 from leukoscope.cells.splits import SPLITS
+from leukoscope.cells.transfer import moved
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation.calibration import probability
 from leukoscope.progress import tracked
 from leukoscope.training.log_odds import LogOdds
+from leukoscope.training.machine import judging_device
 from leukoscope.training.run import Run, Which
 
 BATCH = 128
@@ -44,9 +47,10 @@ def predict(run: Run, split: str, which: Which = "best") -> pd.DataFrame:
     rows = store.rows(split)
     if not len(rows):
         raise BadInputError(f"{store.folder} has no cells in its {split} split")
-    log_odds = LogOdds.of([run], which)
+    device = judging_device(run.config.device)
+    log_odds = LogOdds.of([run], which, device)
     size = BATCH // log_odds.turns
-    batches = (batch.pictures for batch in ordered_batches(store, rows, size))
+    batches = (batch.pictures for batch in ordered_batches(Gather(store, device), rows, size))
     told = tracked(batches, f"{run.config.model} on {split}", -(-len(rows) // size), "batches")
     return _table(store.cells.iloc[rows], _logits(log_odds, told, run.config.threads))
 
@@ -75,10 +79,11 @@ def predict_others(
         pixels: (N, H, W, 3) uint8, as from `prepared`.
         which: weights of each run.
     """
-    log_odds = LogOdds.of(runs, which)
+    device = judging_device(runs[0].config.device)
+    log_odds = LogOdds.of(runs, which, device)
     size = BATCH // log_odds.turns
     starts = range(0, len(pixels), size)
-    batches = (torch.from_numpy(pixels[start : start + size]) for start in starts)
+    batches = (moved(torch.from_numpy(pixels[start : start + size]), device) for start in starts)
     what = f"{runs[0].config.model} on other cells"
     logits = _logits(
         log_odds, tracked(batches, what, len(starts), "batches"), runs[0].config.threads
@@ -93,7 +98,7 @@ def _pixels(path: Path, settings: Preprocessing) -> NDArray[np.uint8]:
 @torch.inference_mode()
 def _logits(log_odds: LogOdds, batches: Iterable[Tensor], threads: int) -> NDArray[np.float64]:
     torch.set_num_threads(threads)
-    return torch.cat([log_odds(batch) for batch in batches]).numpy()
+    return torch.cat([log_odds(batch) for batch in batches]).cpu().numpy()
 
 
 def _table(cells: pd.DataFrame, logit: NDArray[np.float64]) -> pd.DataFrame:

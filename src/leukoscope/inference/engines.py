@@ -1,22 +1,16 @@
 """Engines: what computes a bundle's log-odds, and which of them is the fastest on this machine."""
 
-import json
-import platform
-import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 import onnxruntime
-import platformdirs
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
 
+from leukoscope import measured
 from leukoscope.cells.parallel import in_order
 from leukoscope.errors import BadInputError
-from leukoscope.files import write_text
 from leukoscope.inference.bundle import Bundle
 
 EngineName = Literal["int8", "fp32", "torch"]
@@ -83,19 +77,12 @@ def fastest(bundle: Bundle, threads: int) -> EngineName:
     """
     names: list[EngineName] = ["int8", "fp32"]
     held = [name for name in names if not bundle.info.checks[name].refused]
-    if len(held) == 1:
-        return held[0]
-    kept, key = _kept(), f"{bundle.digest} {_machine()} {threads} threads"
-    for name in held:
-        if kept.get(key) == name:
-            return name
-    rates = {name: _rate(open_engine(bundle, name, 1), bundle, threads) for name in held}
-    best = max(held, key=lambda name: rates[name])
-    told = ", ".join(f"{name} {rate:,.1f}" for name, rate in rates.items())
-    print(f"measured here, cells/s: {told}; {best} is used from now on", file=sys.stderr)
-    with suppress(OSError):  # no place to keep it: it is measured again the next time
-        write_text(_cache(), json.dumps(kept | {key: best}, indent=2) + "\n")
-    return best
+    question = (
+        f"engine of {bundle.digest}, {threads} threads, onnxruntime {onnxruntime.__version__}"
+    )
+    return measured.fastest(
+        question, held, lambda name: _rate(open_engine(bundle, name, 1), bundle, threads)
+    )
 
 
 def _rate(engine: Engine, bundle: Bundle, threads: int) -> float:
@@ -110,24 +97,3 @@ def _rate(engine: Engine, bundle: Bundle, threads: int) -> float:
         list(in_order(engine, [pictures] * threads, threads))
         times.append(time.perf_counter() - start)
     return threads * PICTURES / min(times)
-
-
-def _machine() -> str:
-    """Name the processor, as exactly as the system does, and what computes on it."""
-    name = platform.processor() or platform.machine()
-    with suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        name = next((line for line in lines if line.startswith("model name")), name)
-    return f"{name} onnxruntime {onnxruntime.__version__}"
-
-
-def _cache() -> Path:
-    return platformdirs.user_cache_path("leukoscope") / "engines.json"
-
-
-def _kept() -> dict[str, str]:
-    """Return what was measured before; nothing if there is no such file, or a damaged one."""
-    try:
-        return TypeAdapter(dict[str, str]).validate_json(_cache().read_bytes())
-    except (OSError, ValidationError):
-        return {}

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leukoscope.cells.loader import ahead, gather
+from leukoscope.cells.gather import Gather
+from leukoscope.cells.loader import ahead
+from leukoscope.training.machine import device_of
 from leukoscope.training.run import Run
 
 BATCH = 64
@@ -26,7 +27,8 @@ class Sample:
     def __init__(self, run: Run, split: str, most: int | None = None) -> None:
         self.store = run.open_store()
         self.rows = np.random.default_rng(0).permutation(self.store.rows(split))[:most]
-        self.device = Fabric(accelerator=run.config.device, devices=1).device
+        self.device = device_of(run.config.device)
+        self.gather = Gather(self.store, self.device)
         self.standard = run.standard(self.device)
 
     def __len__(self) -> int:
@@ -35,9 +37,8 @@ class Sample:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         # Batches of one size, give or take a cell: in batch norm's statistics all weigh the same.
         places = np.array_split(self.rows, math.ceil(len(self) / BATCH))
-        for batch in ahead(gather(self.store, rows) for rows in places):
-            moved = batch.to(self.device)
-            yield self.standard(moved), moved.labels
+        for batch in ahead(map(self.gather, places)):
+            yield self.standard(batch), batch.labels
 
     @property
     def subjects(self) -> NDArray[np.str_]:

@@ -3,13 +3,14 @@
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from leukoscope.cells.augment import DRAWS
-from leukoscope.cells.loader import Batch, TrainingLoader
+from leukoscope.cells.gather import Batch
+from leukoscope.cells.loader import TrainingLoader
 from leukoscope.cells.manifest import CLASSES
 from leukoscope.cells.standard import Standard
+from leukoscope.cells.transfer import moved
 from leukoscope.training.recipe import Recipe
 from leukoscope.training.teacher import taught
 
@@ -33,24 +34,25 @@ class Lesson:
         Targets are classes, (B,) int64, or where a teacher speaks or pictures are mixed the share
         of each class, (B, 2).
         """
-        recipe, labels = self.recipe, batch.labels
+        recipe, labels, device = self.recipe, batch.labels, batch.labels.device
         change = None
         if recipe.augmentation.active:
-            draws = torch.rand(len(labels), DRAWS).to(labels.device)
+            draws = moved(torch.rand(len(labels), DRAWS), device)
             change = partial(recipe.augmentation, draws=draws)
         pictures, targets = self.standard(batch, change), labels
         if recipe.mixup or self.taught is not None:
-            targets = F.one_hot(labels, len(CLASSES)).to(pictures.dtype)
+            targets = torch.eye(len(CLASSES), dtype=pictures.dtype, device=device)[labels]
         if self.taught is not None:
-            told = self.taught[batch.rows].to(targets)
+            told = moved(self.taught[batch.rows], device)
             targets = (1 - recipe.teacher) * targets + recipe.teacher * told
         if not recipe.mixup:
             return pictures, targets
         # One share and one order for the whole batch, as the paper does.
-        share = torch.distributions.Beta(recipe.mixup, recipe.mixup).sample().item()
-        other = torch.randperm(len(labels)).to(labels.device)
+        # Checking the distribution, and a share on the device, would wait for the device.
+        beta = torch.distributions.Beta(recipe.mixup, recipe.mixup, validate_args=False)
+        share, other = beta.sample(), moved(torch.randperm(len(labels)), device)
         return _mixed(pictures, other, share), _mixed(targets, other, share)
 
 
-def _mixed(values: Tensor, other: Tensor, share: float) -> Tensor:
+def _mixed(values: Tensor, other: Tensor, share: Tensor) -> Tensor:
     return share * values + (1 - share) * values[other]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from leukoscope.cells.loader import Batch
+from leukoscope.cells.gather import CPU, Batch
 from leukoscope.cells.plans import TURNS, turned_alike
 from leukoscope.cells.standard import Standard
 from leukoscope.training.run import Run, Which
@@ -31,11 +31,13 @@ class LogOdds(nn.Module):
         self.standards, self.turns = standards, turns
 
     @classmethod
-    def of(cls, runs: Sequence[Run], which: Which = "best") -> "LogOdds":
-        """Return what `runs`, of one recipe, say together by those weights, on the CPU."""
+    def of(
+        cls, runs: Sequence[Run], which: Which = "best", device: torch.device = CPU
+    ) -> "LogOdds":
+        """Return what `runs`, of one recipe, say together by those weights, on `device`."""
         turns = TURNS if runs[0].config.recipe.turns_averaged else 1
-        networks = [run.load_model(which) for run in runs]
-        return cls(networks, [run.standard() for run in runs], turns).eval()
+        networks = [run.load_model(which).to(device) for run in runs]
+        return cls(networks, [run.standard(device) for run in runs], turns).eval()
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return the log-odds of `pictures`; `turns` of each are in memory at once."""

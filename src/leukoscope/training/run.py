@@ -28,15 +28,14 @@ from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.files import atomic, write_text
 from leukoscope.training.checkpoint import Checkpoint
+from leukoscope.training.machine import Device, Precision, settled
 from leukoscope.training.recipe import Recipe, recipe
 
 Which = Literal["best", "last"]
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["32-true", "bf16-mixed", "64-true"]
 
 PACKAGES = ("leukoscope", "torch", "lightning-fabric", "numpy", "pandas", "pillow", "scikit-learn")
 
-MACHINE = {"device", "precision", "threads", "micro_batch", "checkpoint_activations"}
+MACHINE = {"device", "precision", "compile", "threads", "micro_batch", "checkpoint_activations"}
 """Settings of a run that may change between two sittings."""
 
 
@@ -52,6 +51,7 @@ class RunConfig(BaseModel):
         watch_test: note loss and accuracy on the test split each epoch, as the original lab did.
             Nothing is ever chosen by them.
         device, precision: as lightning-fabric names accelerators and precisions.
+        compile: the network, by torch's compiler; where that fails it is trained as it is.
         threads: of the CPU; a run repeats bit for bit for the same number.
         micro_batch: cells that pass the network at once, None: the recipe's whole batch. Steps stay
             the recipe's, but batch norm sees these.
@@ -70,6 +70,7 @@ class RunConfig(BaseModel):
     watch_test: bool = False
     device: Device = "auto"
     precision: Precision = "32-true"
+    compile: bool = False
     threads: int
     micro_batch: int | None = Field(default=None, ge=2)
     checkpoint_activations: bool = False
@@ -89,16 +90,25 @@ class RunConfig(BaseModel):
     ) -> "RunConfig":
         """Return the configuration of a run on `store`, everything checked before any work.
 
+        Args:
+            store: its folder.
+            model: a name.
+            recipe_name: as for `leukoscope.training.recipe.recipe`.
+            overrides: likewise.
+            settings: other fields; precision and compile may be None: what pays on this machine.
+
         Raises:
-            BadInputError: no such store, model or recipe, or the model takes no such options.
+            BadInputError: no such store, model, recipe or device, or the model takes no such
+                options.
         """
         models.parameters(model, **settings.get("model_options", {}))
+        chosen, digest = recipe(recipe_name, overrides), Store.open(store).digest
         return cls(
             model=model,
-            recipe=recipe(recipe_name, overrides),
+            recipe=chosen,
             store=str(store.resolve()),
-            store_digest=Store.open(store).digest,
-            **settings,
+            store_digest=digest,
+            **settled(settings),
         )
 
 

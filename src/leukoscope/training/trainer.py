@@ -6,7 +6,7 @@ Nothing inside an epoch waits for the device: losses and counts stay there until
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,8 @@ from sklearn.metrics import roc_auc_score
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from leukoscope import models
-from leukoscope.cells.loader import Batch, TrainingLoader, ordered_batches
+from leukoscope.cells.gather import Batch, Gather
+from leukoscope.cells.loader import TrainingLoader, ordered_batches
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError, LeukoscopeError
 from leukoscope.progress import Bar
@@ -104,8 +105,10 @@ class Trainer:
         except RuntimeError as error:
             raise BadInputError(f"device {run.config.device} cannot be used: {error}") from error
         self.store = run.open_store()
+        self.gather = Gather(self.store, self.fabric.device)
+        recipe, seed = self.recipe, run.config.seed
         self.loader = TrainingLoader(
-            self.store, self.recipe.batch_size, run.config.seed, self.recipe.balance
+            self.store, recipe.batch_size, seed, recipe.balance, self.gather
         )
         self.judged = {"validation": self.store.rows("validation")}
         if run.config.watch_test:
@@ -120,11 +123,14 @@ class Trainer:
             checkpoint_activations(model)
         self.model, self.optimizer = self.fabric.setup(model, optimizer_of(model, self.recipe))
         self.average, self.judging = None, self.model
-        if self.recipe.averaging:
-            self.average = AveragedModel(
-                self.model.module, multi_avg_fn=self._follow, use_buffers=True
-            )
+        if recipe.averaging:
+            self.average = AveragedModel(self.model.module, use_buffers=True)
+            self.averaged = _weights(self.average.module), _weights(self.model.module)
             self.judging = self.fabric.setup_module(self.average.module)
+        if run.config.compile:
+            # A machine without a compiler trains all the same.
+            torch._dynamo.config.suppress_errors = True
+            self.model.module.compile()
         self.progress = Progress(0, 0, *self._no_batches(), 0.0, [], None)
         if resume:
             self._restore(resume)
@@ -147,8 +153,6 @@ class Trainer:
         earlier, first = progress.seconds, progress.batch
         self.model.train()
         for batch in self.loader.epoch(progress.epoch, first):
-            batch = batch.to(self.fabric.device)
-            labels = batch.labels
             rate = self.recipe.rate(progress.epoch + (progress.batch + 1) / len(sizes))
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
@@ -156,12 +160,12 @@ class Trainer:
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
             if self.average:
-                self.average.update_parameters(self.model.module)
+                self._follow()
 
             progress.losses[progress.batch] = loss
-            progress.correct[progress.batch] = (logits.argmax(1) == labels).sum()
+            progress.correct[progress.batch] = (logits.argmax(1) == batch.labels).sum()
             progress.batch += 1
-            bar.advance(len(labels))
+            bar.advance(len(batch.labels))
             if progress.batch % CHECK_BATCHES == 0:
                 self._assert_finite()
             now = time.monotonic()
@@ -242,13 +246,14 @@ class Trainer:
             losses.append(loss.detach())
         return torch.cat(told), torch.stack(losses).sum()
 
-    def _follow(
-        self, averaged: Sequence[torch.Tensor], current: Sequence[torch.Tensor], _: object
-    ) -> None:
-        """Move `averaged` weights towards the `current` ones."""
+    def _follow(self) -> None:
+        """Move the average of the weights towards those of now.
+
+        `AveragedModel.update_parameters` would wait for the device to read how often it was called.
+        """
         steps = self.progress.epoch * len(self.loader) + self.progress.batch
         follow = get_ema_multi_avg_fn(self.recipe.decay(steps))  # type: ignore[no-untyped-call]
-        follow(averaged, current, None)
+        follow(*self.averaged, None)
 
     def _close_epoch(self, row: dict[str, float]) -> None:
         progress = self.progress
@@ -270,8 +275,8 @@ class Trainer:
         rows = self.judged[split]
         self.judging.eval()
         told = []
-        for batch in ordered_batches(self.store, rows, EVALUATION_BATCH):
-            told.append(self.judging(self.standard(batch.to(self.fabric.device))).float())
+        for batch in ordered_batches(self.gather, rows, EVALUATION_BATCH):
+            told.append(self.judging(self.standard(batch)).float())
         logits, labels = torch.cat(told).cpu(), torch.from_numpy(self.store.labels[rows])
         if not torch.isfinite(logits).all():
             raise Diverged(
@@ -322,6 +327,11 @@ class Trainer:
         self.progress.correct = self.progress.correct.to(device)
         # A crash may have fallen between the checkpoint and the table: the checkpoint is right.
         self.run.write_history(self.progress.history)
+
+
+def _weights(model: torch.nn.Module) -> list[torch.Tensor]:
+    """Return parameters and running statistics, without the counts among them."""
+    return [value for value in model.state_dict().values() if value.is_floating_point()]
 
 
 def _merit(row: dict[str, float]) -> tuple[float, float]:
