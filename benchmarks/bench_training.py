@@ -4,14 +4,13 @@ An epoch of the trainer, 224 px, batch 16, float32, everything in it but the val
 backward count as three forward passes. Products of two matrices alternate with the epochs.
 """
 
-import os
 import tempfile
 import time
 from pathlib import Path
 
 import torch
 
-from common import Epochs, phantom_cells, tell
+from common import CORES, Epochs, phantom_cells, tell
 from leukoscope import models
 from leukoscope.cells.sources import read_sources
 from leukoscope.cells.store import prepare
@@ -19,7 +18,6 @@ from leukoscope.training.run import Run, RunConfig
 
 SIZE, CELLS, RUNS = 224, 400, 5
 SIDE, PRODUCTS = 2048, 20
-CORES = os.cpu_count() or 1
 
 
 def product_rate() -> float:

@@ -11,12 +11,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from leukoscope.cells.phantom import write_phantoms
+from leukoscope.cells.sources import read_sources
+from leukoscope.cells.store import prepare
+from leukoscope.inference.bundle import Bundle
+from leukoscope.inference.export import export
 from leukoscope.progress import Bar
-from leukoscope.training.trainer import Trainer
+from leukoscope.training.run import Run, RunConfig
+from leukoscope.training.trainer import Trainer, train
 
+CORES = os.cpu_count() or 1
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -42,15 +49,39 @@ class Epochs(Trainer):
         self.progress.epoch, self.progress.batch = self.progress.epoch + 1, 0
 
 
+def trained_bundle(
+    cells: Path | pd.DataFrame, name: str, size: int, place: Path, **options: int
+) -> Bundle:
+    """Return the bundle of a network trained on `cells`: integers must say what it says."""
+    if isinstance(cells, Path):
+        cells = read_sources([cells]).cells
+    store = prepare(cells, place / f"store-{name}", size=size)
+    config = RunConfig.plan(
+        store.folder,
+        name,
+        "demo",
+        ["epochs=12", "schedule=cosine"],
+        model_options=options,
+        threads=CORES,
+        device="cpu",
+        precision=None,
+    )
+    run = Run.create(place / f"run-{name}", config)
+    train(run)
+    return export(run, place / f"bundle-{name}")
+
+
+def once(work: Callable[[], object]) -> float:
+    """Return the wall seconds of `work`."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
 def seconds(work: Callable[[], object], runs: int = 5) -> list[float]:
     """Return the wall seconds of each of `runs` calls of `work`, after one that is not counted."""
     work()
-    found = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - started)
-    return found
+    return [once(work) for _ in range(runs)]
 
 
 def tell(name: str, claim: str, unit: str, values: list[float], **more: float) -> None:

@@ -5,7 +5,6 @@ And at least 3 × as fast as a plain loop in PyTorch. All call the same phantom 
 pipeline is timed with one picture at a time, its default, and with 16; the faster one counts.
 """
 
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,20 +19,16 @@ from transformers import (
     pipeline,
 )
 
-from common import phantom_cells, tell
+from common import CORES, phantom_cells, tell, trained_bundle
 from leukoscope.cells.preprocess import preprocess, read_picture
-from leukoscope.cells.sources import read_sources
-from leukoscope.cells.store import Store, prepare
 from leukoscope.inference import inputs
 from leukoscope.inference.bundle import Bundle
+from leukoscope.inference.calls import write
 from leukoscope.inference.engines import fastest
-from leukoscope.inference.export import export
-from leukoscope.inference.predict import predict, write
-from leukoscope.training.run import Run, RunConfig
-from leukoscope.training.trainer import train
+from leukoscope.inference.model import Model
+from leukoscope.training.run import Run
 
 SIZE, CELLS, ROUNDS, BATCH = 224, 600, 3, 16
-CORES = os.cpu_count() or 1
 
 SHAPES = {
     "resnet18": {
@@ -46,18 +41,10 @@ SHAPES = {
 """Of Hugging Face's networks."""
 
 
-def trained(store: Store, name: str, folder: Path) -> tuple[Run, Bundle]:
-    """Return a short run and its bundle: integers must say what the network says."""
-    config = RunConfig.plan(store.folder, name, "demo", threads=CORES, device="cpu")
-    run = Run.create(folder / name, config)
-    train(run)
-    return run, export(run, folder / f"{name}-bundle")
-
-
 def ours(bundle: Bundle, pictures: Path, target: Path) -> None:
     """Call as `leukoscope predict` does."""
     cells = inputs.find([pictures]).cells
-    write(predict(bundle, cells, fastest(bundle, CORES), CORES), target)
+    write(Model(bundle).predict([cell.path for cell in cells]), target)
 
 
 @torch.inference_mode()
@@ -105,9 +92,9 @@ def main() -> None:
     """Alternate all of them."""
     with phantom_cells(CELLS) as folder, tempfile.TemporaryDirectory() as place:
         pictures, target = folder / "cells", Path(place) / "calls.csv"
-        store = prepare(read_sources([pictures]).cells, folder / "store", size=SIZE)
         for name in SHAPES:
-            run, bundle = trained(store, name, Path(place))
+            bundle = trained_bundle(pictures, name, SIZE, Path(place))
+            run = Run.open(Path(place) / f"run-{name}")
             engine, pipe = fastest(bundle, CORES), theirs(name, Path(place))
             ways: dict[str, Callable[[], None]] = {
                 "ours": lambda bundle=bundle: ours(bundle, pictures, target),

@@ -448,7 +448,10 @@ def export(
 @app.command()
 def predict(
     bundle: Annotated[Path, typer.Argument(help="The bundle.")],
-    sources: Annotated[list[Path], typer.Argument(help="Pictures, folders of them, manifests.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(help="Pictures, folders, patterns, manifests; - for a list on stdin."),
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Table of calls: .csv, .parquet or .jsonl.")
     ],
@@ -456,20 +459,39 @@ def predict(
         Literal["auto", "int8", "fp32", "torch"],
         typer.Option(help="What computes; auto: the fastest here, measured the first time."),
     ] = "auto",
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            help="Promised of new people's cells; a call that cannot keep it becomes 'review'.",
+            show_default="0.85, or what the bundle can promise",
+        ),
+    ] = None,
+    subject_summary: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write a table with a row a subject.")
+    ] = None,
     threads: Threads = CORES,
 ) -> None:
     """Call cells: one row a picture, in the order in which they were named."""
-    from leukoscope.inference import engines, inputs
-    from leukoscope.inference import predict as calling
+    from leukoscope.inference import calls as tables
+    from leukoscope.inference import inputs, subjects
     from leukoscope.inference.bundle import Bundle
+    from leukoscope.inference.model import Model
 
-    calling.writable(output, sources)
+    targets = [output, *([subject_summary] if subject_summary else [])]
+    for target in targets:
+        tables.writable(target, sources)
+    if output == subject_summary:
+        raise BadInputError(f"{output}: calls and subjects are two tables, name two files")
     opened, found = Bundle.open(bundle), inputs.find(sources)
-    chosen = engines.fastest(opened, threads) if engine == "auto" else engine
-    calls = calling.predict(opened, found.cells, chosen, threads)
-    calling.write(calls, output)
-    print(calling.summary(opened, chosen, calls, found.passed_over))
-    print(f"\nwritten to {output}")
+    model = Model(opened, None if engine == "auto" else engine, threads)
+    calls = model.predict(
+        [cell.path for cell in found.cells], [cell.subject for cell in found.cells], coverage
+    )
+    tables.write(calls, output)
+    print(tables.summary(opened, model.engine, calls, found.passed_over))
+    if subject_summary:
+        tables.write(subjects.by_subject(opened, calls), subject_summary)
+    print(f"\nwritten to {' and '.join(map(str, targets))}")
 
 
 @app.command()

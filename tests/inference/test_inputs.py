@@ -1,5 +1,6 @@
 """What is to be called: in the order named, nothing passed over in silence."""
 
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +28,20 @@ def test_folders_and_pictures_come_in_the_order_named(folder: Path, tmp_path: Pa
     assert names == [alone.name, "a.BMP", "b.png", "UID_H3_1_2_hem.bmp", "b.png"]
     assert [cell.subject for cell in found.cells] == [None, None, None, "hem:3", None]
     assert [path.name for path in found.passed_over] == ["notes.txt"]
+
+
+def test_patterns_and_lists_name_pictures(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = tmp_path / "cell[1].png"
+    odd.write_bytes(b"")
+    listed = f"{folder / 'b.png'}\n\n{folder / '*.BMP'}\r\n"
+    monkeypatch.setattr("sys.stdin", StringIO(listed))
+    found = find([folder / "**" / "*.bmp", Path("-"), odd]).cells
+    names = [cell.path.name for cell in found]
+    assert names == ["UID_H3_1_2_hem.bmp", "b.png", "a.BMP", "cell[1].png"]
+    with pytest.raises(BadInputError, match=r"\*\.gif matches no file"):
+        find([folder / "*.gif"])
 
 
 def test_a_manifest_names_pictures_and_subjects(cells: pd.DataFrame, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from leukoscope.evaluation.metrics import Scored
 from leukoscope.evaluation.operating import operating_points
 from leukoscope.evaluation.point import OperatingPoint
 from leukoscope.evaluation.prevalence import Prevalence
+from leukoscope.evaluation.review import Review
 from leukoscope.evaluation.shift import Shift
 from leukoscope.files import write_text
 from leukoscope.training.run import Run, Which
@@ -55,12 +56,14 @@ class Settled(Result):
         temperature: see `leukoscope.evaluation.calibration`.
         prior: likewise.
         points: see `leukoscope.evaluation.operating`.
+        review: which calls are left to a person.
     """
 
     epoch: int | None
     temperature: float
     prior: float
     points: list[OperatingPoint]
+    review: Review
 
     @classmethod
     def by(cls, cells: pd.DataFrame, prevalence: Prevalence, epoch: int | None) -> Self:
@@ -68,9 +71,15 @@ class Settled(Result):
         logit, truth = cells["logit"].to_numpy(), cells["label"].eq(1).to_numpy(dtype=bool)
         prior = prevalence.prior
         temperature = fit_temperature(logit, truth, prior)
-        scored = Scored(truth, probability(logit, temperature, prior))
-        points = operating_points(scored, Units.of(cells["person"], truth), prevalence.cells)
-        return cls(epoch=epoch, temperature=temperature, prior=prior, points=points)
+        calibrated = probability(logit, temperature, prior)
+        units = Units.of(cells["person"], truth)
+        return cls(
+            epoch=epoch,
+            temperature=temperature,
+            prior=prior,
+            points=operating_points(Scored(truth, calibrated), units, prevalence.cells),
+            review=Review.of(calibrated, truth, cells["person"]),
+        )
 
     def point(self, name: str) -> OperatingPoint:
         """Return the operating point of that name."""

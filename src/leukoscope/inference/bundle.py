@@ -20,6 +20,7 @@ from leukoscope.cells.colour import Colour
 from leukoscope.cells.preprocess import Preprocessing
 from leukoscope.errors import BadInputError, faults
 from leukoscope.evaluation.point import OperatingPoint
+from leukoscope.evaluation.review import Review
 from leukoscope.files import sha256, write_text
 
 WEIGHTS = "weights.safetensors"
@@ -80,6 +81,7 @@ class BundleInfo(Part):
         temperature: that softens the log-odds.
         prior: log-odds that are then added, which training on classes drawn alike left out.
         points: operating points, 0.5 first.
+        review: which calls are left to a person.
         checks: of each graph, by its engine's name.
         phantom: whether it was trained on rendered cells.
         digests: SHA-256 of each other file.
@@ -94,6 +96,7 @@ class BundleInfo(Part):
     temperature: float = Field(gt=0)
     prior: float
     points: list[OperatingPoint] = Field(min_length=1)
+    review: Review
     checks: dict[str, Check]
     phantom: bool
     digests: dict[str, str]

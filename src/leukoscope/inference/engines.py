@@ -73,7 +73,7 @@ def fastest(bundle: Bundle, threads: int) -> EngineName:
 
     Args:
         bundle: whose graphs.
-        threads: of the CPU; each computes by itself, as in `leukoscope.inference.predict`.
+        threads: of the CPU; each computes by itself, as in `leukoscope.inference.model`.
     """
     names: list[EngineName] = ["int8", "fp32"]
     held = [name for name in names if not bundle.info.checks[name].refused]

@@ -89,6 +89,7 @@ def export(source: Run | Ensemble, folder: Path, card: str = "") -> Bundle:
         temperature=settled.temperature,
         prior=settled.prior,
         points=settled.points,
+        review=settled.review,
         checks={"fp32": fp32, "int8": int8},
         phantom=store.info.phantom,
         digests={name: sha256(folder / name) for name in written},

@@ -1,5 +1,7 @@
-"""What is to be called: pictures, folders of them, manifests, in the order named."""
+"""What is to be called: pictures, folders of them, manifests, lists, in the order named."""
 
+import glob
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +10,9 @@ from leukoscope.cells import cnmc, folders, manifest
 from leukoscope.errors import BadInputError
 
 TABLES = frozenset({".csv", ".parquet"})
+
+LIST = Path("-")
+"""Standard input: a source a line."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +34,18 @@ class Cells:
 def find(sources: Sequence[Path]) -> Cells:
     """Return the cells that `sources` name: pictures, folders with all below them, manifests.
 
-    A picture that is named itself is taken whatever its suffix, and need not be readable: its row
-    will say so. Subjects come from a manifest or from UID file names.
+    ``-`` stands for the sources that standard input lists, one a line; a name with ``*``, ``?`` or
+    ``[`` that is no file for all that it matches, sorted. A picture that is named itself is taken
+    whatever its suffix, and need not be readable: its row will say so. Subjects come from a
+    manifest or from UID file names.
 
     Raises:
-        BadInputError: a source is missing, a folder holds no picture, a table is no manifest.
+        BadInputError: a source is missing, a pattern matches nothing, a folder holds no picture, a
+            table is no manifest.
     """
     found: list[Cell] = []
     others: list[Path] = []
-    for source in sources:
+    for source in _expanded(sources):
         if source.is_dir():
             rows, passed_over = folders.rows_of(source, named_folder=False)
             found += [Cell(Path(row.path), row.subject) for row in rows if row.path]
@@ -49,6 +57,21 @@ def find(sources: Sequence[Path]) -> Cells:
         else:
             found.append(Cell(source, _subject(source)))
     return Cells(found, others)
+
+
+def _expanded(sources: Sequence[Path]) -> Iterator[Path]:
+    """Yield `sources` with what a list and patterns stand for in their place."""
+    for source in sources:
+        if source == LIST:
+            lines = (line.rstrip("\r\n") for line in sys.stdin)
+            yield from _expanded([Path(line) for line in lines if line.strip()])
+        elif glob.has_magic(str(source)) and not source.exists():
+            matches = sorted(glob.glob(str(source), recursive=True))  # noqa: PTH207 - of absolute ones, too
+            if not matches:
+                raise BadInputError(f"{source} matches no file or folder")
+            yield from map(Path, matches)
+        else:
+            yield source
 
 
 def _listed(table: Path) -> Iterator[Cell]:

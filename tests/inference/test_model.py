@@ -3,21 +3,37 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from scipy.special import expit
+from sklearn.metrics import roc_auc_score
 
+import leukoscope
 from leukoscope.cells.preprocess import read_picture
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
-from leukoscope.inference import predict as predicting
+from leukoscope.evaluation.review import COVERAGES, Review
 from leukoscope.inference.bundle import Bundle
-from leukoscope.inference.engines import open_engine
+from leukoscope.inference.calls import summary, writable, write
+from leukoscope.inference.engines import Engine, EngineName, open_engine
 from leukoscope.inference.inputs import Cell
-from leukoscope.inference.predict import predict, summary, writable, write
+from leukoscope.inference.model import Model
+
+
+def predict(
+    bundle: Bundle,
+    cells: Sequence[Cell],
+    engine: EngineName,
+    threads: int,
+    coverage: float | None = None,
+) -> pd.DataFrame:
+    paths, subjects = [cell.path for cell in cells], [cell.subject for cell in cells]
+    return Model(bundle, engine, threads).predict(paths, subjects, coverage)
 
 
 @pytest.fixture
@@ -40,14 +56,22 @@ def test_calls_are_the_engine_s_after_the_temperature(
     assert calls["subject"].tolist() == [cell.subject for cell in some]
 
 
-def test_the_first_operating_point_calls(bundle: Bundle, some: list[Cell]) -> None:
-    middle = float(predict(bundle, some, "fp32", threads=1)["probability"].median())
-    point = bundle.info.points[0].model_copy(update={"threshold": middle})
-    other = Bundle(bundle.folder, bundle.info.model_copy(update={"points": [point]}))
-    calls = predict(other, some, "fp32", threads=1)
-    expected = np.where(calls["probability"] >= middle, "blast", "normal")
-    assert calls["call"].tolist() == expected.tolist()
-    assert set(calls["call"]) == {"blast", "normal"}
+def test_calls_that_cannot_keep_the_coverage_are_for_review(
+    bundle: Bundle, some: list[Cell]
+) -> None:
+    """Limits equal to the coverage: a cell is certain up to the probability of its class."""
+    review = Review(people=(9, 9), limits=(list(COVERAGES), list(COVERAGES)))
+    other = Bundle(bundle.folder, bundle.info.model_copy(update={"review": review}))
+    for coverage in (0.5, 0.7, 0.9):
+        calls = predict(other, some, "fp32", threads=1, coverage=coverage)
+        blast = calls["probability"]
+        expected = np.where(blast > coverage, "blast", "review")
+        expected = np.where(1 - blast > coverage, "normal", expected)
+        assert calls["call"].tolist() == expected.tolist()
+        assert ((calls["certainty"] >= coverage) == (calls["call"] != "review")).all()
+        assert f"{(expected == 'review').sum()} for review" in summary(other, "fp32", calls, [])
+    with pytest.raises(BadInputError, match="cannot be promised"):
+        predict(other, some, "fp32", threads=1, coverage=0.91)
 
 
 def test_one_by_one_and_together_are_called_alike(bundle: Bundle, some: list[Cell]) -> None:
@@ -77,10 +101,65 @@ def test_what_cannot_be_read_has_a_row_that_says_why(
     assert "2 cannot be read" in summary(bundle, "fp32", calls, [])
 
 
+def test_files_arrays_and_pictures_of_pil_are_called_alike(
+    bundle: Bundle, some: list[Cell]
+) -> None:
+    model = leukoscope.load(bundle.folder, "fp32", threads=1)
+    paths = [cell.path for cell in some[:3]]
+    opened = [Image.open(path) for path in paths]
+    files = model.predict([str(path) for path in paths])
+    for others in (opened, [np.asarray(picture.convert("RGB")) for picture in opened]):
+        calls = model.predict(others)
+        assert calls["probability"].tolist() == files["probability"].tolist()
+        assert calls["path"].isna().all()
+    assert files["path"].tolist() == [str(path) for path in paths]
+    together = np.stack([np.asarray(picture.convert("RGB")) for picture in opened])
+    assert model.predict(together)["probability"].tolist() == files["probability"].tolist()
+
+
+def test_an_array_that_is_no_picture_has_a_row_that_says_why(bundle: Bundle) -> None:
+    model = Model(bundle, "fp32", 1)
+    wrong = [np.zeros((9, 9, 3)), np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8)]
+    calls = model.predict(wrong)
+    assert calls["call"].isna().all()
+    assert calls["reason"].str.contains("is no picture: uint8 of shape").all()
+
+
+def test_a_model_is_a_classifier_of_scikit_learn(
+    bundle: Bundle, store: Store, some: list[Cell]
+) -> None:
+    model = Model(bundle, "fp32", 1)
+    paths = [cell.path for cell in some]
+    probability = model.predict_proba(paths)
+    assert model.classes_.tolist() == [0, 1]
+    np.testing.assert_allclose(probability.sum(axis=1), 1)
+    assert probability[:, 1].tolist() == model.predict(paths)["probability"].tolist()
+    assert roc_auc_score(store.labels[::3], probability[:, 1]) > 0.9
+    with pytest.raises(BadInputError, match="1 pictures cannot be read"):
+        model.predict_proba([*paths, "gone.png"])
+
+
+def test_a_model_opens_its_engine_once_for_each_use(
+    bundle: Bundle, some: list[Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    def opening(bundle: Bundle, name: EngineName, threads: int) -> Engine:
+        opened.append(threads)
+        return open_engine(bundle, name, threads)
+
+    monkeypatch.setattr("leukoscope.inference.model.open_engine", opening)
+    model = Model(bundle, "fp32", 2)
+    for _ in range(3):
+        model.predict([some[0].path])
+        model.predict([cell.path for cell in some])
+    assert opened == [2, 1]
+
+
 def test_no_pictures_are_no_rows(bundle: Bundle) -> None:
     calls = predict(bundle, [], "fp32", threads=2)
     assert len(calls) == 0
-    assert list(calls) == ["path", "subject", "probability", "call", "reason"]
+    assert list(calls) == ["path", "subject", "probability", "call", "certainty", "reason"]
 
 
 def test_each_picture_is_decoded_once(
@@ -92,7 +171,7 @@ def test_each_picture_is_decoded_once(
         decoded.append(path)
         return read_picture(path)
 
-    monkeypatch.setattr(predicting, "read_picture", counting)
+    monkeypatch.setattr("leukoscope.inference.model.read_picture", counting)
     predict(bundle, some, "fp32", threads=2)
     assert sorted(decoded) == sorted(cell.path for cell in some)
 

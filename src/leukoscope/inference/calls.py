@@ -1,0 +1,80 @@
+"""Tables of calls: as files, and in a few lines of text.
+
+A table of calls has one row a picture: path, subject, probability (of blast, calibrated), call
+(blast, normal, or review: a person is to look), certainty (the coverage from which on it would be
+left to a person, see `leukoscope.evaluation.review`), and reason (why there is no call: the picture
+cannot be read), with empty places where there is nothing to say.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from leukoscope.errors import BadInputError
+from leukoscope.files import atomic
+from leukoscope.inference.bundle import Bundle
+from leukoscope.inference.engines import EngineName
+
+REVIEW = "review"
+"""The call of a cell that a person is to look at."""
+
+
+def write(calls: pd.DataFrame, target: Path) -> None:
+    """Write a table of calls to `target`: CSV, Parquet or JSON lines, by its suffix.
+
+    Raises:
+        BadInputError: another suffix.
+    """
+    suffix = writable(target)
+    with atomic(target) as scratch:
+        if suffix == ".csv":
+            calls.to_csv(scratch, index=False, lineterminator="\n")
+        elif suffix == ".parquet":
+            calls.to_parquet(scratch, index=False)
+        else:
+            calls.to_json(
+                scratch, orient="records", lines=True, force_ascii=False, double_precision=15
+            )
+
+
+def writable(target: Path, sources: Sequence[Path] = ()) -> str:
+    """Return the suffix of `target`; refuse it before any work if no table can be written there.
+
+    Raises:
+        BadInputError: it is none of .csv, .parquet and .jsonl, is one of `sources`, or its folder
+            cannot be written to.
+    """
+    suffix = target.suffix.lower()
+    if suffix not in (".csv", ".parquet", ".jsonl"):
+        raise BadInputError(f"{target}: calls are written as .csv, .parquet or .jsonl")
+    if target.resolve() in [source.resolve() for source in sources]:
+        raise BadInputError(f"{target} is read from: the calls would replace it")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInputError(f"{target.parent}: no such folder can be made ({error})") from error
+    if not os.access(target.parent, os.W_OK):
+        raise BadInputError(f"{target.parent}: no files may be written there")
+    return suffix
+
+
+def summary(
+    bundle: Bundle, engine: EngineName, calls: pd.DataFrame, passed_over: Sequence[Path]
+) -> str:
+    """Say in a few lines what `calls` hold, and what was not called."""
+    counts = calls["call"].value_counts()
+    lines = [
+        f"{len(calls):,} pictures: {counts.get('blast', 0):,} called blasts, "
+        f"{counts.get('normal', 0):,} normal cells, {counts.get(REVIEW, 0):,} for review",
+        f"by the engine {engine} of bundle {bundle.digest[:12]}",
+    ]
+    if unread := int(calls["reason"].notna().sum()):
+        lines.append(f"{unread:,} cannot be read; the column reason says why")
+    if passed_over:
+        lines.append(f"{len(passed_over):,} other files in the folders are no pictures")
+    if bundle.info.phantom:
+        lines.append("trained on phantom cells: these calls say nothing about patients")
+    lines.append("Research use only; not a medical device.")
+    return "\n".join(lines)
