@@ -54,7 +54,7 @@ def main() -> None:
 
         def call() -> None:
             pixels = preprocess(read_picture(picture), info.preprocessing)
-            probability(engine(pixels[None]), info.temperature, info.prior)
+            probability(engine(pixels[None]).log_odds, info.temperature, info.prior)
 
         def pillow_alone() -> None:
             with Image.open(picture) as opened:

@@ -6,7 +6,7 @@ from leukoscope.inference import engines
 from leukoscope.inference.bundle import Bundle, Check
 from leukoscope.inference.engines import Engine, EngineName, OnnxEngine, fastest
 
-CHECK = Check(cells=9, largest_difference=0, agreement=1, auroc_change=0)
+CHECK = Check(cells=9, largest_difference=0, agreement=1, auroc_change=0, farthest=0)
 
 
 def having(bundle: Bundle, int8: Check) -> Bundle:

@@ -21,7 +21,7 @@ from leukoscope.inference.engines import EngineName, open_engine
 from leukoscope.inference.export import export, refusal
 from leukoscope.training.run import Run
 
-CHECK = Check(cells=1000, largest_difference=0.1, agreement=0.995, auroc_change=0.002)
+CHECK = Check(cells=1000, largest_difference=0.1, agreement=0.995, auroc_change=0.002, farthest=9)
 
 
 @pytest.mark.parametrize(("name", "tolerance"), [("torch", 1e-6), ("fp32", 1e-4)])
@@ -29,7 +29,7 @@ def test_an_engine_says_what_the_run_says(
     bundle: Bundle, run: Run, store: Store, name: EngineName, tolerance: float
 ) -> None:
     engine = open_engine(bundle, name, threads=1)
-    found = engine(store.pixels[store.rows("validation")])
+    found = engine(store.pixels[store.rows("validation")]).log_odds
     expected = predict(run, "validation")["logit"]
     np.testing.assert_allclose(found, expected, atol=tolerance, rtol=0)
     assert np.ptp(expected) > 0.1
@@ -40,7 +40,7 @@ def test_integers_make_the_calls_that_the_check_says(
 ) -> None:
     check, info = bundle.info.checks["int8"], bundle.info
     assert not check.refused
-    found = open_engine(bundle, "int8", threads=1)(store.pixels[store.rows("validation")])
+    found = open_engine(bundle, "int8", threads=1)(store.pixels[store.rows("validation")]).log_odds
     expected = predict(run, "validation")["logit"].to_numpy()
     assert check.cells == len(expected)
     one, two = (
@@ -81,8 +81,8 @@ def test_the_graph_has_its_norms_folded_and_takes_any_number_of_cells(
     graph = onnx.load(bundle.folder / "fp32.onnx").graph
     assert "BatchNormalization" not in {node.op_type for node in graph.node}
     engine = open_engine(bundle, "fp32", threads=1)
-    together = engine(store.pixels[:5])
-    alone = [engine(store.pixels[row : row + 1])[0] for row in range(5)]
+    together = engine(store.pixels[:5]).log_odds
+    alone = [engine(store.pixels[row : row + 1]).log_odds[0] for row in range(5)]
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 

@@ -46,7 +46,7 @@ def test_calls_are_the_engine_s_after_the_temperature(
     bundle: Bundle, store: Store, some: list[Cell]
 ) -> None:
     calls = predict(bundle, some, "fp32", threads=2)
-    log_odds = open_engine(bundle, "fp32", threads=1)(store.pixels[::3])
+    log_odds = open_engine(bundle, "fp32", threads=1)(store.pixels[::3]).log_odds
     np.testing.assert_allclose(
         calls["probability"],
         expit(log_odds / bundle.info.temperature + bundle.info.prior),
@@ -159,7 +159,7 @@ def test_a_model_opens_its_engine_once_for_each_use(
 def test_no_pictures_are_no_rows(bundle: Bundle) -> None:
     calls = predict(bundle, [], "fp32", threads=2)
     assert len(calls) == 0
-    assert list(calls) == ["path", "subject", "probability", "call", "certainty", "reason"]
+    assert list(calls) == ["path", "subject", "probability", "call", "certainty", "flags", "reason"]
 
 
 def test_each_picture_is_decoded_once(

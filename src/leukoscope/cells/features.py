@@ -10,14 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from leukoscope.cells.handmade import CHANNELS, INSIDE, handmade
+from leukoscope.cells.handmade import INSIDE, handmade
 from leukoscope.cells.mask import mask
+from leukoscope.cells.outside import OUTSIDE, outside
 from leukoscope.cells.store import Store
 from leukoscope.progress import tracked
 
-SIZE = ["area", "width", "height"]
-COLOUR = [f"{moment}_{channel}" for moment in ("mean", "sd") for channel in CHANNELS]
-OUTSIDE = SIZE + COLOUR
 BLOCK = 64
 """Pictures measured together: enough for long loops in C, few enough for the processor's cache."""
 
@@ -25,9 +23,8 @@ BLOCK = 64
 def features(pixels: NDArray[np.uint8]) -> pd.DataFrame:
     """Measure the mask of each picture, what is brighter than the black around a cell.
 
-    Columns: area (share of the picture), width and height of its box (share of the side), mean and
-    standard deviation of red, green and blue in it, in [0, 1], and those of
-    `leukoscope.cells.handmade`; all 0 in a black picture.
+    Columns: those of `leukoscope.cells.outside` and of `leukoscope.cells.handmade`; all 0 in a
+    black picture.
 
     Args:
         pixels: (N, H, W, 3) uint8.
@@ -53,14 +50,5 @@ def _kept(folder: Path, digest: str) -> pd.DataFrame:
 
 def _measured(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     masks = mask(pixels)
-    outside = [_outside(*one) for one in zip(pixels, masks, strict=True)]
-    return np.concatenate([outside, handmade(pixels, masks)], axis=1)
-
-
-def _outside(picture: NDArray[np.uint8], lit: NDArray[np.bool_]) -> list[float]:
-    if not lit.any():
-        return [0.0] * len(OUTSIDE)
-    inside = picture[lit] / 255
-    height, width = (np.ptp(np.flatnonzero(lit.any(axis=axis))) + 1 for axis in (1, 0))
-    size = [lit.mean(), width / picture.shape[1], height / picture.shape[0]]
-    return [float(value) for value in (*size, *inside.mean(axis=0), *inside.std(axis=0))]
+    shells = [outside(*one) for one in zip(pixels, masks, strict=True)]
+    return np.concatenate([shells, handmade(pixels, masks)], axis=1)

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukoscope.cells.mask import Floats, depth, smoothed
-
-CHANNELS = ("red", "green", "blue")
+from leukoscope.cells.outside import CHANNELS
 
 LEAST = 64
 """Larger pictures are reduced, not below this side: the detail measured is no finer."""

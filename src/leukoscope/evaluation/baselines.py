@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from leukoscope.cells.features import COLOUR, OUTSIDE, SIZE
 from leukoscope.cells.handmade import INSIDE
+from leukoscope.cells.outside import COLOUR, OUTSIDE, SIZE
 
 BASELINES: dict[str, list[str]] = {
     "majority class": [],

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from leukoscope.cells.features import OUTSIDE, features, features_of
+from leukoscope.cells.features import features, features_of
+from leukoscope.cells.outside import OUTSIDE
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation import baselines, reads, shift
 from leukoscope.evaluation.calibration import probability

@@ -2,6 +2,7 @@
 
 - ``weights.safetensors``: of every network, named ``<number>.<name in the network>``,
 - ``fp32.onnx`` and, where it says the same, ``int8.onnx``: graphs from pixels to log-odds,
+- ``likeness.safetensors``: what tells how far cells lie from the training cells,
 - ``MODEL_CARD.md``, of a single run,
 - ``bundle.json``: everything else. Written last: a folder without it is no bundle.
 
@@ -22,8 +23,10 @@ from leukoscope.errors import BadInputError, faults
 from leukoscope.evaluation.point import OperatingPoint
 from leukoscope.evaluation.review import Review
 from leukoscope.files import sha256, write_text
+from leukoscope.inference.flags import Limits
 
 WEIGHTS = "weights.safetensors"
+LIKENESS = "likeness.safetensors"
 CARD = "MODEL_CARD.md"
 INFO = "bundle.json"
 
@@ -60,6 +63,7 @@ class Check(Part):
         largest_difference: in log-odds.
         agreement: share of the cells that both call alike, at 0.5.
         auroc_change: the graph's less the networks'.
+        farthest: the limit of a cell's distance from the training cells by this graph's features.
         refused: why the graph is not in the bundle; empty: it is.
     """
 
@@ -67,6 +71,7 @@ class Check(Part):
     largest_difference: float
     agreement: float
     auroc_change: float
+    farthest: float
     refused: str = ""
 
 
@@ -82,6 +87,7 @@ class BundleInfo(Part):
         prior: log-odds that are then added, which training on classes drawn alike left out.
         points: operating points, 0.5 first.
         review: which calls are left to a person.
+        limits: what flags are raised by.
         checks: of each graph, by its engine's name.
         phantom: whether it was trained on rendered cells.
         digests: SHA-256 of each other file.
@@ -97,6 +103,7 @@ class BundleInfo(Part):
     prior: float
     points: list[OperatingPoint] = Field(min_length=1)
     review: Review
+    limits: Limits
     checks: dict[str, Check]
     phantom: bool
     digests: dict[str, str]

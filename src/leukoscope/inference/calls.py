@@ -2,7 +2,8 @@
 
 A table of calls has one row a picture: path, subject, probability (of blast, calibrated), call
 (blast, normal, or review: a person is to look), certainty (the coverage from which on it would be
-left to a person, see `leukoscope.evaluation.review`), and reason (why there is no call: the picture
+left to a person, see `leukoscope.evaluation.review`), flags (why it may be no cell like those that
+the model knows, see `leukoscope.inference.flags`), and reason (why there is no call: the picture
 cannot be read), with empty places where there is nothing to say.
 """
 
@@ -70,6 +71,8 @@ def summary(
         f"{counts.get('normal', 0):,} normal cells, {counts.get(REVIEW, 0):,} for review",
         f"by the engine {engine} of bundle {bundle.digest[:12]}",
     ]
+    if flagged := int(calls["flags"].notna().sum()):
+        lines.append(f"{flagged:,} may be no cells like those it knows; the column flags says why")
     if unread := int(calls["reason"].notna().sum()):
         lines.append(f"{unread:,} cannot be read; the column reason says why")
     if passed_over:

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import onnxruntime
@@ -20,11 +20,23 @@ PICTURES = 8
 ROUNDS = 3
 
 
-class Engine(Protocol):
-    """What computes log-odds."""
+class Told(NamedTuple):
+    """What is computed of N pictures.
 
-    def __call__(self, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Return the log-odds of blast, (N,), of (N, H, W, 3); any thread may call it."""
+    Attributes:
+        log_odds: (N,) float64, of blast.
+        features: (N, F) float32, see `leukoscope.inference.likeness`.
+    """
+
+    log_odds: NDArray[np.float64]
+    features: NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """What computes."""
+
+    def __call__(self, pictures: NDArray[np.uint8]) -> Told:
+        """Return what is told of (N, H, W, 3); any thread may call it."""
 
 
 class OnnxEngine:
@@ -43,10 +55,9 @@ class OnnxEngine:
         options.log_severity_level = 3
         self.session = onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
 
-    def __call__(self, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Return the log-odds of blast, (N,), of (N, H, W, 3) uint8."""
-        (log_odds,) = self.session.run(None, {"pictures": pictures})
-        return np.asarray(log_odds)
+    def __call__(self, pictures: NDArray[np.uint8]) -> Told:
+        """Return what is told of (N, H, W, 3) uint8."""
+        return Told(*self.session.run(["log_odds", "features"], {"pictures": pictures}))
 
 
 def open_engine(bundle: Bundle, name: EngineName, threads: int) -> Engine:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from sklearn.metrics import roc_auc_score
 
+from leukoscope.cells.features import features_of
 from leukoscope.cells.standard import Standard
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError, LeukoscopeError
@@ -18,8 +19,19 @@ from leukoscope.evaluation.evaluate import settle
 from leukoscope.evaluation.result import Settled
 from leukoscope.files import atomic, sha256, write_text
 from leukoscope.inference import graphs
-from leukoscope.inference.bundle import CARD, WEIGHTS, Bundle, BundleInfo, Check, Network, Three
+from leukoscope.inference.bundle import (
+    CARD,
+    LIKENESS,
+    WEIGHTS,
+    Bundle,
+    BundleInfo,
+    Check,
+    Network,
+    Three,
+)
 from leukoscope.inference.engines import OnnxEngine
+from leukoscope.inference.flags import FAR, Limits
+from leukoscope.inference.likeness import Likeness
 from leukoscope.progress import tracked
 from leukoscope.training.log_odds import LogOdds
 from leukoscope.training.run import Run
@@ -31,6 +43,8 @@ AGREEMENT = 0.995
 AUROC_CHANGE = 0.002
 """That it may make on validation cells."""
 
+KNOWN = 2000
+"""Training cells that tell which others are like them, at most."""
 CHECKED = 1000
 """Validation cells by which graphs are checked, at most."""
 BATCH = 64
@@ -58,14 +72,16 @@ def export(source: Run | Ensemble, folder: Path, card: str = "") -> Bundle:
     settled = settle(source) if isinstance(source, Run) else source.settled()
     store, log_odds = runs[0].open_store(), LogOdds.of(runs)
     size = store.info.preprocessing.size
-    written = [WEIGHTS, "fp32.onnx"]
+    written = [WEIGHTS, "fp32.onnx", LIKENESS]
     with atomic(folder / WEIGHTS) as scratch:
         weights = log_odds.networks.state_dict()
         scratch.write_bytes(save({name: weight.contiguous() for name, weight in weights.items()}))
     with atomic(folder / "fp32.onnx") as scratch:
         graphs.write_fp32(log_odds, size, scratch)
+    likeness = Likeness.of(_features(store, log_odds))
+    likeness.write(folder / LIKENESS)
 
-    judge = _Judge(store, log_odds, settled)
+    judge = _Judge(store, log_odds, settled, likeness)
     fp32 = judge.check(folder / "fp32.onnx", "fp32")
     if fp32.largest_difference > TOLERANCE:
         for name in written:
@@ -81,6 +97,7 @@ def export(source: Run | Ensemble, folder: Path, card: str = "") -> Bundle:
     if card:
         write_text(folder / CARD, card)
         written.append(CARD)
+    measured = features_of(store)
     info = BundleInfo(
         name=source.folder.resolve().name,
         networks=list(map(_network, runs, log_odds.standards)),
@@ -90,6 +107,7 @@ def export(source: Run | Ensemble, folder: Path, card: str = "") -> Bundle:
         prior=settled.prior,
         points=settled.points,
         review=settled.review,
+        limits=Limits.of(*(measured.iloc[store.rows(split)] for split in ("train", "validation"))),
         checks={"fp32": fp32, "int8": int8},
         phantom=store.info.phantom,
         digests={name: sha256(folder / name) for name in written},
@@ -109,6 +127,7 @@ def _integers(folder: Path, judge: "_Judge", pictures: NDArray[np.uint8]) -> Che
             largest_difference=0,
             agreement=0,
             auroc_change=0,
+            farthest=0,
             refused=f"it cannot be made ({error})",
         )
     check = judge.check(target, "int8")
@@ -136,8 +155,10 @@ def refusal(check: Check) -> str:
 class _Judge:
     """Holds graphs against the networks, on validation cells: of an ensemble, its first run's."""
 
-    def __init__(self, store: Store, log_odds: LogOdds, settled: Settled) -> None:
-        self.settled, self.turns = settled, log_odds.turns
+    def __init__(
+        self, store: Store, log_odds: LogOdds, settled: Settled, likeness: Likeness
+    ) -> None:
+        self.settled, self.turns, self.likeness = settled, log_odds.turns, likeness
         rows = _some(store.rows("validation"), CHECKED)
         self.pictures, self.labels = store.pixels[rows], store.labels[rows]
         self.batch = max(1, BATCH // log_odds.turns)
@@ -147,7 +168,9 @@ class _Judge:
 
     def check(self, graph: Path, name: str) -> Check:
         engine = OnnxEngine(graph, torch.get_num_threads())
-        found = np.concatenate([engine(some) for some in self._batches(name)])
+        told = [engine(some) for some in self._batches(name)]
+        found = np.concatenate([part.log_odds for part in told])
+        distances = self.likeness.distance(np.concatenate([part.features for part in told]))
         known = self.labels >= 0
         before, after = (roc_auc_score(self.labels[known], z[known]) for z in (self.told, found))
         return Check(
@@ -155,6 +178,7 @@ class _Judge:
             largest_difference=float(np.abs(found - self.told).max()),
             agreement=float(np.mean(self._called(found) == self._called(self.told))),
             auroc_change=float(after - before),
+            farthest=float(np.quantile(distances, FAR)),
         )
 
     def _called(self, log_odds: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -165,6 +189,16 @@ class _Judge:
         starts = range(0, len(self.pictures), self.batch)
         batches = (self.pictures[start : start + self.batch] for start in starts)
         return tracked(batches, f"{what} on validation cells", len(starts), "batches")
+
+
+@torch.inference_mode()
+def _features(store: Store, log_odds: LogOdds) -> NDArray[np.float32]:
+    """Return what the first network sees of its training cells, or of many of them."""
+    rows = _some(store.rows("train"), KNOWN)
+    starts = range(0, len(rows), BATCH)
+    batches = (torch.from_numpy(store.pixels[rows[start : start + BATCH]]) for start in starts)
+    told = tracked(batches, "features of training cells", len(starts), "batches")
+    return np.concatenate([log_odds.features(batch).numpy() for batch in told])
 
 
 def _calibration(store: Store) -> NDArray[np.uint8]:

@@ -1,7 +1,8 @@
 """ONNX graphs: from pixels to log-odds, preprocessing of colour and turns included.
 
 The graph's input is ``pictures``, (N, H, W, 3) uint8 as `leukoscope.cells.preprocess` makes them,
-N any number; its output ``log_odds``, (N,) float64.
+N any number; its outputs ``log_odds``, (N,) float64, and ``features``, (N, F) float32, what the
+first network's classifier sees of the pictures as they lie.
 """
 
 import logging
@@ -23,10 +24,11 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from torch import Tensor, nn
 
 from leukoscope.training.log_odds import LogOdds
 
-INPUT, OUTPUT = "pictures", "log_odds"
+INPUT, OUTPUTS = "pictures", ["log_odds", "features"]
 
 CALIBRATION = 128
 """Training cells whose activations give the ranges of the integers."""
@@ -47,10 +49,10 @@ def write_fp32(log_odds: LogOdds, size: int, target: Path) -> None:
         warnings.simplefilter("ignore")  # of torch's own parts, to each other
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            log_odds,
+            _WithFeatures(log_odds),
             (pictures,),
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=OUTPUTS,
             dynamic_shapes={INPUT: {0: torch.export.Dim("cells")}},
             dynamo=True,
             optimize=True,
@@ -59,6 +61,17 @@ def write_fp32(log_odds: LogOdds, size: int, target: Path) -> None:
         )
     assert program is not None
     program.save(target, external_data=False)
+
+
+class _WithFeatures(nn.Module):
+    """What a graph computes."""
+
+    def __init__(self, log_odds: LogOdds) -> None:
+        super().__init__()
+        self.log_odds = log_odds
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        return self.log_odds.with_features(pictures)
 
 
 def write_int8(fp32: Path, pictures: NDArray[np.uint8], turns: int, target: Path) -> None:

@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from leukoscope.cells.manifest import CLASSES
+from leukoscope.cells.outline import outline
 from leukoscope.cells.parallel import in_order
 from leukoscope.cells.preprocess import preprocess, read_picture
 from leukoscope.errors import BadInputError, listing
 from leukoscope.evaluation.calibration import probability
-from leukoscope.inference.bundle import Bundle
+from leukoscope.inference.bundle import LIKENESS, Bundle
 from leukoscope.inference.calls import REVIEW
 from leukoscope.inference.engines import Engine, EngineName, fastest, open_engine
+from leukoscope.inference.flags import square_of
+from leukoscope.inference.likeness import Likeness
 from leukoscope.progress import Bar
 
 CHUNK = 32
@@ -28,6 +31,9 @@ CHUNK = 32
 
 Picture = Path | str | Image.Image | NDArray[np.uint8]
 """A file, or a picture: of PIL, or (H, W, 3) uint8 in red, green, blue."""
+
+SEPARATOR = "; "
+"""Between the flags of a picture."""
 
 Floats = NDArray[np.float64]
 
@@ -58,6 +64,9 @@ class Model:
         self.engine = engine or fastest(bundle, self.threads)
         self._opened: dict[int, Engine] = {}
         self._open(self.threads)
+        self.likeness = Likeness.read(bundle.file(LIKENESS))
+        checked = "fp32" if self.engine == "torch" else self.engine
+        self.farthest = bundle.info.checks[checked].farthest
 
     def predict(
         self,
@@ -78,7 +87,7 @@ class Model:
         """
         info = self.bundle.info
         coverage = info.review.coverage(coverage)
-        log_odds, reasons = self._computed(pictures)
+        log_odds, reasons, flags = self._computed(pictures)
         blast = probability(log_odds, info.temperature, info.prior)
         certainty = info.review.certainty(blast)
         likelier = np.where(blast >= info.points[0].threshold, CLASSES[1], CLASSES[0])
@@ -90,6 +99,7 @@ class Model:
                 "probability": blast,
                 "call": calls.mask(np.isnan(log_odds)),
                 "certainty": certainty,
+                "flags": pd.array([flag or None for flag in flags], dtype="string"),
                 "reason": pd.array([reason or None for reason in reasons], dtype="string"),
             }
         )
@@ -100,40 +110,51 @@ class Model:
         Raises:
             BadInputError: pictures cannot be read; all are listed.
         """
-        log_odds, reasons = self._computed(pictures)
+        log_odds, reasons, _ = self._computed(pictures)
         if failed := [reason for reason in reasons if reason]:
             raise BadInputError(f"{len(failed):,} pictures cannot be read:{listing(failed)}")
         blast = probability(log_odds, self.bundle.info.temperature, self.bundle.info.prior)
         return np.column_stack([1 - blast, blast])
 
-    def _computed(self, pictures: Sequence[Picture]) -> tuple[Floats, list[str]]:
-        """Return the log-odds of each picture, NaN where there are none, and why."""
+    def _computed(self, pictures: Sequence[Picture]) -> tuple[Floats, list[str], list[str]]:
+        """Return the log-odds of each picture, NaN where there are none, why, and its flags."""
         size = max(1, CHUNK // self.bundle.info.turns)
         chunks = [pictures[start : start + size] for start in range(0, len(pictures), size)]
         # A single chunk has all cores; of several each has one.
         workers = min(self.threads, len(chunks)) or 1
         engine = self._open(self.threads // workers)
-        told, reasons = [np.empty(0)], []
+        told, reasons, flags = [np.empty(0)], [], []
         with Bar("calling cells", len(pictures), "cells") as bar:
             computed = in_order(lambda chunk: self._chunk(chunk, engine), chunks, workers, ahead=2)
-            for log_odds, why in computed:
+            for log_odds, why, raised in computed:
                 told.append(log_odds)
                 reasons += why
+                flags += raised
                 bar.advance(len(why))
-        return np.concatenate(told), reasons
+        return np.concatenate(told), reasons, flags
 
-    def _chunk(self, pictures: Sequence[Picture], engine: Engine) -> tuple[Floats, list[str]]:
-        log_odds, reasons = np.full(len(pictures), np.nan), [""] * len(pictures)
-        pixels, places = [], []
+    def _chunk(
+        self, pictures: Sequence[Picture], engine: Engine
+    ) -> tuple[Floats, list[str], list[str]]:
+        info, count = self.bundle.info, len(pictures)
+        log_odds, reasons, flags = np.full(count, np.nan), [""] * count, [""] * count
+        pixels, looks, places = [], [], []
         for place, picture in enumerate(pictures):
             try:
-                pixels.append(preprocess(_opened(picture), self.bundle.info.preprocessing))
+                opened = _opened(picture)
+                pixels.append(preprocess(opened, info.preprocessing))
+                looks.append((outline(opened), square_of(opened.size, info.preprocessing)))
                 places.append(place)
             except BadInputError as error:
                 reasons[place] = str(error)
         if pixels:
-            log_odds[places] = engine(np.stack(pixels))
-        return log_odds, reasons
+            told = engine(np.stack(pixels))
+            log_odds[places] = told.log_odds
+            distances = self.likeness.distance(told.features)
+            for place, seen, cut, distance in zip(places, looks, pixels, distances, strict=True):
+                raised = info.limits.flags(*seen, cut, distance, self.farthest)
+                flags[place] = SEPARATOR.join(raised)
+        return log_odds, reasons, flags
 
     def _open(self, threads: int) -> Engine:
         """Return the engine whose calls share so many threads, opened once."""

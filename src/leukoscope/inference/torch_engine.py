@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from leukoscope import models
 from leukoscope.cells.standard import Standard
 from leukoscope.inference.bundle import WEIGHTS, Bundle
+from leukoscope.inference.engines import Told
 from leukoscope.training.log_odds import LogOdds
 
 
@@ -19,9 +20,10 @@ class TorchEngine:
         self.log_odds = networks(bundle)
 
     @torch.inference_mode()
-    def __call__(self, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Return the log-odds of blast, (N,), of (N, H, W, 3) uint8."""
-        return self.log_odds(torch.from_numpy(pictures)).numpy()  # type: ignore[no-any-return]
+    def __call__(self, pictures: NDArray[np.uint8]) -> Told:
+        """Return what is told of (N, H, W, 3) uint8."""
+        log_odds, features = self.log_odds.with_features(torch.from_numpy(pictures))
+        return Told(log_odds.numpy(), features.numpy())
 
 
 def networks(bundle: Bundle) -> LogOdds:

@@ -41,11 +41,25 @@ class LogOdds(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return the log-odds of `pictures`; `turns` of each are in memory at once."""
+        return self.with_features(pictures)[0]
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """Return what the first network sees of `pictures` as they lie, (N, F)."""
+        batch = Batch(pictures, None, torch.empty(0))
+        return self.networks[0].features(self.standards[0](batch))  # type: ignore[operator,no-any-return]
+
+    def with_features(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the log-odds of `pictures`, and their `features`, which cost nothing more."""
         looks = [turned_alike(pictures, turn) for turn in range(self.turns)]
         batch = Batch(torch.cat(looks), None, torch.empty(0))
-        told = [
-            network(standard(batch)).double()
+        features = [
+            network.features(standard(batch))  # type: ignore[operator]
             for network, standard in zip(self.networks, self.standards, strict=True)
         ]
+        told = [
+            network.fc(seen).double()  # type: ignore[operator]
+            for network, seen in zip(self.networks, features, strict=True)
+        ]
         logits = torch.stack(told).mean(0)
-        return (logits[:, 1] - logits[:, 0]).view(self.turns, -1).mean(0)
+        log_odds = (logits[:, 1] - logits[:, 0]).view(self.turns, -1).mean(0)
+        return log_odds, features[0].unflatten(0, (self.turns, -1))[0]
