@@ -495,6 +495,29 @@ def predict(
 
 
 @app.command()
+def explain(
+    bundle: Annotated[Path, typer.Argument(help="The bundle.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(help="Pictures, folders, patterns, manifests; - for a list on stdin."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the overlays.")],
+) -> None:
+    """Show what in each cell speaks for its call, and the training cells most like it.
+
+    A PNG a picture, with Grad-CAM and occlusion, and a table, nearest.csv.
+    """
+    from leukoscope.inference import inputs
+    from leukoscope.inference.bundle import Bundle
+    from leukoscope.inference.explain import explain as explained
+    from leukoscope.reporting.explanation import write_explanations
+
+    paths = [cell.path for cell in inputs.find(sources).cells]
+    write_explanations(explained(Bundle.open(bundle), paths), output)
+    print(f"{len(paths):,} cells explained in {output}")
+
+
+@app.command()
 def card(
     run: Annotated[Path, typer.Argument(help="The run folder.")],
     output: Annotated[

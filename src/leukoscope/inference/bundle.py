@@ -2,7 +2,8 @@
 
 - ``weights.safetensors``: of every network, named ``<number>.<name in the network>``,
 - ``fp32.onnx`` and, where it says the same, ``int8.onnx``: graphs from pixels to log-odds,
-- ``likeness.safetensors``: what tells how far cells lie from the training cells,
+- ``likeness.safetensors``: what tells how far cells lie from the first network's training cells,
+- ``known.parquet``: those cells, a row each: id, subject, label,
 - ``MODEL_CARD.md``, of a single run,
 - ``bundle.json``: everything else. Written last: a folder without it is no bundle.
 
@@ -27,6 +28,7 @@ from leukoscope.inference.flags import Limits
 
 WEIGHTS = "weights.safetensors"
 LIKENESS = "likeness.safetensors"
+KNOWN = "known.parquet"
 CARD = "MODEL_CARD.md"
 INFO = "bundle.json"
 

@@ -21,6 +21,7 @@ from leukoscope.files import atomic, sha256, write_text
 from leukoscope.inference import graphs
 from leukoscope.inference.bundle import (
     CARD,
+    KNOWN,
     LIKENESS,
     WEIGHTS,
     Bundle,
@@ -43,8 +44,6 @@ AGREEMENT = 0.995
 AUROC_CHANGE = 0.002
 """That it may make on validation cells."""
 
-KNOWN = 2000
-"""Training cells that tell which others are like them, at most."""
 CHECKED = 1000
 """Validation cells by which graphs are checked, at most."""
 BATCH = 64
@@ -72,7 +71,7 @@ def export(source: Run | Ensemble, folder: Path, card: str = "") -> Bundle:
     settled = settle(source) if isinstance(source, Run) else source.settled()
     store, log_odds = runs[0].open_store(), LogOdds.of(runs)
     size = store.info.preprocessing.size
-    written = [WEIGHTS, "fp32.onnx", LIKENESS]
+    written = [WEIGHTS, "fp32.onnx", LIKENESS, KNOWN]
     with atomic(folder / WEIGHTS) as scratch:
         weights = log_odds.networks.state_dict()
         scratch.write_bytes(save({name: weight.contiguous() for name, weight in weights.items()}))
@@ -80,6 +79,9 @@ def export(source: Run | Ensemble, folder: Path, card: str = "") -> Bundle:
         graphs.write_fp32(log_odds, size, scratch)
     likeness = Likeness.of(_features(store, log_odds))
     likeness.write(folder / LIKENESS)
+    known = store.cells.iloc[store.rows("train")][["id", "subject", "label"]]
+    with atomic(folder / KNOWN) as scratch:
+        known.to_parquet(scratch, index=False)
 
     judge = _Judge(store, log_odds, settled, likeness)
     fp32 = judge.check(folder / "fp32.onnx", "fp32")
@@ -193,8 +195,8 @@ class _Judge:
 
 @torch.inference_mode()
 def _features(store: Store, log_odds: LogOdds) -> NDArray[np.float32]:
-    """Return what the first network sees of its training cells, or of many of them."""
-    rows = _some(store.rows("train"), KNOWN)
+    """Return what the first network sees of its training cells."""
+    rows = store.rows("train")
     starts = range(0, len(rows), BATCH)
     batches = (torch.from_numpy(store.pixels[rows[start : start + BATCH]]) for start in starts)
     told = tracked(batches, "features of training cells", len(starts), "batches")

@@ -31,12 +31,14 @@ class Likeness:
         axes: (K, F), orthonormal.
         variances: (K,) along the axes.
         noise: (1,) variance along any other direction.
+        known: (N, K) the training cells along the axes, each in its standard deviation.
     """
 
     mean: Floats
     axes: Floats
     variances: Floats
     noise: Floats
+    known: Floats
 
     @classmethod
     def of(cls, features: Floats) -> "Likeness":
@@ -48,12 +50,10 @@ class Likeness:
         kept = min(COMPONENTS, len(variances) - 1)
         left = len(mean) - kept
         noise = max(float(variances[kept:].sum()) / left, 1e-12)
-        return cls(
-            mean.astype(np.float32),
-            axes[:kept].astype(np.float32),
-            np.maximum(variances[:kept], noise).astype(np.float32),
-            np.array([noise], np.float32),
-        )
+        axes, variances = axes[:kept], np.maximum(variances[:kept], noise)
+        known = (features - mean) @ axes.T / np.sqrt(variances)
+        parts = (mean, axes, variances, np.array([noise]), known)
+        return cls(*(np.ascontiguousarray(part, np.float32) for part in parts))
 
     def distance(self, features: Floats) -> NDArray[np.float64]:
         """Return the Mahalanobis distance of cells from the training cells, (N,).
@@ -66,6 +66,18 @@ class Likeness:
         beside = (centred**2).sum(axis=1) - (along**2).sum(axis=1)
         squared = (along**2 / self.variances).sum(axis=1) + np.maximum(beside, 0) / self.noise
         return np.asarray(np.sqrt(squared))
+
+    def nearest(self, features: Floats, count: int) -> tuple[NDArray[np.intp], Floats]:
+        """Return which training cells lie nearest to a cell, and how far, the nearest first.
+
+        Args:
+            features: (F,) of the cell.
+            count: at most.
+        """
+        place = (features - self.mean) @ self.axes.T / np.sqrt(self.variances)
+        distances = np.linalg.norm(self.known - place, axis=1)
+        order = np.argsort(distances, kind="stable")[:count]
+        return order, distances[order]
 
     def write(self, target: Path) -> None:
         """Write the components to `target`, as safetensors."""
