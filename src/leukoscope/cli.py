@@ -93,6 +93,30 @@ def phantom(
 
 
 @app.command()
+def fetch(
+    dataset: Annotated[Literal["cnmc"], typer.Argument(help="cnmc: C-NMC 2019.")],
+    folder: Annotated[Path, typer.Argument(help="Where it is to lie.")],
+    source: Annotated[
+        Literal["kaggle", "huggingface"], typer.Option(help="Who serves it.")
+    ] = "kaggle",
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Do not ask; for scripts.")
+    ] = False,
+) -> None:
+    """Download a data set, check that it is whole, and list its cells in cells.csv.
+
+    What lies in the folder already is not fetched again.
+    """
+    from leukoscope.cells import fetch as fetching
+
+    print(fetching.TERMS)
+    if not accept_licence and not typer.confirm("\nFetch it under these terms?"):
+        raise BadInputError("nothing is fetched")
+    print("\n".join(fetching.fetch(folder, source)))
+    print(f"\nmanifest: {folder / 'cells.csv'}")
+
+
+@app.command()
 def manifest(
     sources: Annotated[list[Path], typer.Argument(help="Folders of pictures, or CSV lists.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="CSV or Parquet.")],
