@@ -16,9 +16,8 @@ from common import phantom_cells, tell, trained_bundle
 CELLS, PICTURES = 500, (10_000, 100_000)
 PROCESS = """
 import resource, sys
-from leukoscope.cli import main
-sys.argv = ["leukoscope", *sys.argv[1:]]
-main()
+from leukoscope.cli import app
+app(sys.argv[1:], standalone_mode=False)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 

@@ -502,17 +502,19 @@ def predict(
     from leukoscope.inference.model import Model
 
     targets = [output, *([subject_summary] if subject_summary else [])]
+    if subject_summary and output.resolve() == subject_summary.resolve():
+        raise BadInputError(f"{output}: calls and subjects are two tables, name two files")
     for target in targets:
         tables.writable(target, sources)
-    if output == subject_summary:
-        raise BadInputError(f"{output}: calls and subjects are two tables, name two files")
     opened, found = Bundle.open(bundle), inputs.find(sources)
+    for target in targets:  # a pattern or a list may have named one
+        tables.writable(target, found.tables)
     model = Model(opened, None if engine == "auto" else engine, threads)
     calls = model.predict(
         [cell.path for cell in found.cells], [cell.subject for cell in found.cells], coverage
     )
     tables.write(calls, output)
-    print(tables.summary(opened, model.engine, calls, found.passed_over))
+    print(tables.summary(opened, model.engine, calls, found.passed_over, coverage))
     if subject_summary:
         tables.write(subjects.by_subject(opened, calls), subject_summary)
     print(f"\nwritten to {' and '.join(map(str, targets))}")

@@ -1,6 +1,7 @@
 """Fetching: whole or said not to be, nothing twice, and by hand where there is no network."""
 
 import shutil
+import tempfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -66,9 +67,11 @@ def served(monkeypatch: pytest.MonkeyPatch, download: Download) -> list[str]:
     """Let both libraries download by `download`; return who was asked."""
     asked: list[str] = []
 
-    def kaggle(_handle: str, output_dir: str) -> None:
+    def kaggle(_handle: str) -> str:
         asked.append("kaggle")
-        download(Path(output_dir))
+        cache = Path(tempfile.mkdtemp())
+        download(cache)
+        return str(cache)
 
     def huggingface(_name: str, local_dir: Path, **_: object) -> None:
         asked.append("huggingface")
@@ -97,6 +100,19 @@ def test_both_sources_end_in_the_same_cells(
         found[source] = cells[["label", "subject", "image", "cell", "fold"]].to_numpy().tolist()
         assert len(cells) == 6
     assert found["kaggle"] == found["huggingface"]
+
+
+@pytest.mark.usefixtures("published")
+def test_an_interrupted_download_goes_on(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(tree, tmp_path / "half")
+    for lost in list(folder.rglob("fold_2/*/*")):
+        lost.unlink()
+    asked = served(monkeypatch, lambda cache: shutil.copytree(tree, cache, dirs_exist_ok=True))
+    fetch.fetch(folder, "kaggle")
+    assert asked == ["kaggle"]
+    assert len(manifest.read(folder / "cells.csv")) == 6
 
 
 @pytest.mark.usefixtures("published")

@@ -18,7 +18,7 @@ def test_a_resident_store_gives_the_same_cells(
     mapped = Gather(store)
     monkeypatch.setattr(gather, "fits", lambda *_: True)
     monkeypatch.setattr(gather, "PIECE", piece)
-    resident = Gather(store)
+    resident = Gather(store, often=True)
     assert mapped.resident is None
     assert resident.resident.shape == store.pixels.shape
     turns = np.array([0, 3, 7, 1])

@@ -10,6 +10,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
+from leukoscope.cells.division import Division
 from leukoscope.cells.store import Store, prepare
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation import reads
@@ -252,3 +253,15 @@ def test_what_cannot_be_evaluated_is_said(run: Run) -> None:
         evaluate(run, "valid")
     with pytest.raises(BadInputError, match="was not evaluated on its train split"):
         Evaluation.read(run, "train")
+
+
+def test_validation_by_people_trained_on_promises_nothing(
+    run: Run, store: Store, tmp_path: Path
+) -> None:
+    assert settle(run).review.most >= 0.5
+    settings = ["batch_size=8", "epochs=1"]
+    machine = {"threads": 1, "device": "cpu", "division": Division(split="lab")}
+    config = RunConfig.plan(store.folder, "resnet18", "lab", settings, **machine)
+    by_image = Run.create(tmp_path / "run", config)
+    train(by_image)
+    assert settle(by_image).review.most == 0

@@ -91,6 +91,14 @@ def test_few_people_promise_little() -> None:
             review.coverage(refused)
 
 
+def test_people_whom_the_model_trained_on_promise_nothing() -> None:
+    review = Review.nothing()
+    assert review.most == review.coverage(None) == 0
+    assert review.certainty(np.array([0.01, 0.99])).tolist() == [0, 0]  # and 0 ≥ 0: it is called
+    with pytest.raises(BadInputError, match="no coverage can be promised"):
+        review.coverage(0.5)
+
+
 def test_many_people_promise_the_usual_unless_more_is_asked_for() -> None:
     review = settled(cohort(np.random.default_rng(3), 60))
     assert review.coverage(None) == USUAL

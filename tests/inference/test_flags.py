@@ -11,7 +11,7 @@ from PIL import Image
 from leukoscope.cells.preprocess import read_picture
 from leukoscope.cells.store import Store
 from leukoscope.inference.bundle import Bundle
-from leukoscope.inference.flags import EMPTY, NOT_BLACK, SEVERAL, SIZE, STAIN
+from leukoscope.inference.flags import EMPTY, NOT_BLACK, SEVERAL, SIZE, STAIN, UNLIKE
 from leukoscope.inference.model import Model
 
 
@@ -32,8 +32,8 @@ def cell(store: Store) -> Image.Image:
 def zoomed(picture: Image.Image, factor: float) -> Image.Image:
     side = int(picture.width * factor)
     larger = picture.resize((side, side))
-    frame = Image.new("RGB", picture.size)
-    frame.paste(larger, ((picture.width - side) // 2, (picture.height - side) // 2))
+    frame = Image.new("RGB", (2 * picture.width, 2 * picture.height))
+    frame.paste(larger, (frame.width // 2 - side // 2, frame.height // 2 - side // 2))
     return frame
 
 
@@ -68,6 +68,14 @@ def test_what_is_no_such_cell_is_flagged(
     assert flag in calls["flags"][0]
     assert pd.isna(calls["flags"][1])
     assert calls["call"].notna().all()  # it is called all the same
+
+
+def test_a_disc_of_noise_is_unlike_any_cell(model: Model, cell: Image.Image) -> None:
+    """It has the outline of the cell, and is told by what the network sees alone."""
+    random = np.random.default_rng(0)
+    noise = random.integers(20, 256, (*cell.size[::-1], 3), dtype=np.uint8)
+    inside = np.asarray(cell).max(axis=2, keepdims=True) > 10
+    assert UNLIKE in model.predict([Image.fromarray(noise * inside)])["flags"][0]
 
 
 def test_flags_of_a_picture_that_cannot_be_read_are_empty(model: Model) -> None:

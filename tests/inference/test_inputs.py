@@ -1,6 +1,6 @@
 """What is to be called: in the order named, nothing passed over in silence."""
 
-from io import StringIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pandas as pd
@@ -36,7 +36,7 @@ def test_patterns_and_lists_name_pictures(
     odd = tmp_path / "cell[1].png"
     odd.write_bytes(b"")
     listed = f"{folder / 'b.png'}\n\n{folder / '*.BMP'}\r\n"
-    monkeypatch.setattr("sys.stdin", StringIO(listed))
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(listed.encode())))
     found = find([folder / "**" / "*.bmp", Path("-"), odd]).cells
     names = [cell.path.name for cell in found]
     assert names == ["UID_H3_1_2_hem.bmp", "b.png", "a.BMP", "cell[1].png"]

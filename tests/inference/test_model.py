@@ -125,7 +125,7 @@ def test_an_array_that_is_no_picture_has_a_row_that_says_why(bundle: Bundle) -> 
     assert calls["reason"].str.contains("is no picture: uint8 of shape").all()
 
 
-def test_a_model_is_a_classifier_of_scikit_learn(
+def test_probabilities_are_laid_out_as_scikit_learn_s(
     bundle: Bundle, store: Store, some: list[Cell]
 ) -> None:
     model = Model(bundle, "fp32", 1)
@@ -137,6 +137,25 @@ def test_a_model_is_a_classifier_of_scikit_learn(
     assert roc_auc_score(store.labels[::3], probability[:, 1]) > 0.9
     with pytest.raises(BadInputError, match="1 pictures cannot be read"):
         model.predict_proba([*paths, "gone.png"])
+
+
+def test_a_file_of_pil_that_breaks_off_has_a_row_that_says_why(
+    bundle: Bundle, some: list[Cell], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.bmp"
+    broken.write_bytes(some[0].path.read_bytes()[:5000])
+    calls = Model(bundle, "fp32", 1).predict([Image.open(broken), Image.open(some[0].path)])
+    assert calls["call"].isna().tolist() == [True, False]
+    assert "cannot be decoded" in calls["reason"][0]
+
+
+def test_subjects_may_be_a_column_and_must_be_as_many(bundle: Bundle, some: list[Cell]) -> None:
+    model, paths = Model(bundle, "fp32", 1), [cell.path for cell in some[:2]]
+    assert model.predict(paths, pd.Series(["a", "b"]))["subject"].tolist() == ["a", "b"]
+    with pytest.raises(BadInputError, match="1 subjects of 2 pictures"):
+        model.predict(paths, ["a"])
+    with pytest.raises(BadInputError, match="pictures are a list"):
+        model.predict(str(paths[0]))
 
 
 def test_a_model_opens_its_engine_once_for_each_use(

@@ -1,5 +1,7 @@
 """Saliency: where it says the evidence is, and whether it deserves to be believed."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -109,7 +111,7 @@ def test_saliency_depends_on_what_was_learned(
     bundle: Bundle, log_odds: LogOdds, shown: np.ndarray, method: object
 ) -> None:
     """The randomisation test of Adebayo et al. 2018, arXiv:1810.03292."""
-    random = networks(bundle)
+    random = deepcopy(networks(bundle))
     torch.manual_seed(0)
     for module in random.networks.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):

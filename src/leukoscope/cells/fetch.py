@@ -4,6 +4,7 @@ Kaggle serves the tree of the original, Hugging Face Parquet shards. Both librar
 interrupted download stopped.
 """
 
+import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -94,7 +95,9 @@ def _download(source: Source, folder: Path, shards: Path) -> None:
         if source == "kaggle":
             import kagglehub
 
-            kagglehub.dataset_download(DATA[source], output_dir=str(folder))
+            # By way of its cache: into a folder of ours it would begin anew each time.
+            cached = kagglehub.dataset_download(DATA[source])
+            shutil.copytree(cached, folder, dirs_exist_ok=True)
         else:
             import huggingface_hub
 

@@ -41,11 +41,18 @@ class Batch:
 
 
 class Gather:
-    """Gathers batches of `store` on `device`."""
+    """Gathers batches of `store` on `device`.
 
-    def __init__(self, store: Store, device: torch.device = CPU) -> None:
+    Args:
+        store: whose cells.
+        device: where batches are to lie.
+        often: whether cells are gathered again and again, so that a store that fits is brought to
+            the device whole.
+    """
+
+    def __init__(self, store: Store, device: torch.device = CPU, often: bool = False) -> None:
         self.store, self.device = store, device
-        self.resident = _brought(store, device) if fits(store, device) else None
+        self.resident = _brought(store, device) if often and fits(store, device) else None
 
     def __call__(self, rows: NDArray[np.int64], turns: NDArray[np.int64] | None = None) -> Batch:
         """Return the cells of `rows`, with the codes by which they are to be turned."""

@@ -6,6 +6,8 @@ from torch import Tensor
 
 def moved(tensor: Tensor, device: torch.device) -> Tensor:
     """Return `tensor`, which lies on the CPU, on `device`."""
-    # CUDA copies from pageable memory only after all that it was asked for before.
-    source = tensor.pin_memory() if device.type == "cuda" else tensor
-    return source.to(device, non_blocking=True)
+    if device.type != "cuda":
+        return tensor.to(device)
+    # CUDA copies from pageable memory only after all that it was asked for before; torch keeps
+    # what is pinned until it is copied.
+    return tensor.pin_memory().to(device, non_blocking=True)

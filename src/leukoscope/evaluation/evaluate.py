@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from leukoscope.cells import splits
 from leukoscope.cells.features import features, features_of
 from leukoscope.cells.outside import OUTSIDE
 from leukoscope.errors import BadInputError
@@ -95,7 +96,8 @@ def settle(run: Run, which: Which = "best") -> Settled:
             if kept.epoch == epoch:
                 return kept
     cells = predict(run, "validation", which)
-    return Settled.by(cells, Prevalence.of([run]), epoch).write(path)
+    new = not splits.shared_people(run.open_store().cells)
+    return Settled.by(cells, Prevalence.of([run]), epoch, new).write(path)
 
 
 def _judged(

@@ -98,6 +98,7 @@ def _pixels(path: Path, settings: Preprocessing) -> NDArray[np.uint8]:
 @torch.inference_mode()
 def _logits(log_odds: LogOdds, batches: Iterable[Tensor], threads: int) -> NDArray[np.float64]:
     torch.set_num_threads(threads)
+    torch.backends.cudnn.allow_tf32 = False  # a bundle computes in whole float32, too
     return torch.cat([log_odds(batch) for batch in batches]).cpu().numpy()
 
 

@@ -66,8 +66,18 @@ class Settled(Result):
     review: Review
 
     @classmethod
-    def by(cls, cells: pd.DataFrame, prevalence: Prevalence, epoch: int | None) -> Self:
-        """Return what `cells` decide: their ``logit``, ``label`` and ``person``, both classes."""
+    def by(
+        cls, cells: pd.DataFrame, prevalence: Prevalence, epoch: int | None, new: bool = True
+    ) -> Self:
+        """Return what `cells` decide.
+
+        Args:
+            cells: with ``logit``, ``label`` and ``person``, of both classes.
+            prevalence: of the training cells.
+            epoch: of the weights.
+            new: whether the people are others than those trained on: only then can it be promised
+                how calls do on new people.
+        """
         logit, truth = cells["logit"].to_numpy(), cells["label"].eq(1).to_numpy(dtype=bool)
         prior = prevalence.prior
         temperature = fit_temperature(logit, truth, prior)
@@ -78,7 +88,7 @@ class Settled(Result):
             temperature=temperature,
             prior=prior,
             points=operating_points(Scored(truth, calibrated), units, prevalence.cells),
-            review=Review.of(calibrated, truth, cells["person"]),
+            review=Review.of(calibrated, truth, pd.Series(units.unit)) if new else Review.nothing(),
         )
 
     def point(self, name: str) -> OperatingPoint:

@@ -6,6 +6,8 @@ that are. The cells of one person are alike and say little about the next person
 who are counted, each for as much as any other, with one more to come of whom nothing is known: for
 a random cell of a new person, the set of classes holds the true one with the coverage asked for
 (Lee, Barber, Willett 2023, arXiv:2306.06342). K people can promise no more than K / (K + 1).
+What holds is a share of all cells of a class, those for review among them: it is not the accuracy
+of the calls that remain.
 """
 
 import numpy as np
@@ -48,7 +50,7 @@ class Review(BaseModel):
         Args:
             probability: (N,) of blast.
             truth: (N,) True for a blast.
-            person: (N,) whose each cell is.
+            person: (N,) whose each cell is, none missing.
         """
         normal, blast = ~truth, truth
         return cls(
@@ -58,6 +60,12 @@ class Review(BaseModel):
                 _limits(1 - probability[blast], person[blast]).tolist(),
             ),
         )
+
+    @classmethod
+    def nothing(cls) -> "Review":
+        """Return what can be said by cells of people whom the model trained on: nothing."""
+        always = [1.0] * len(COVERAGES)
+        return cls(people=(0, 0), limits=(always, always))
 
     @property
     def most(self) -> float:
@@ -70,13 +78,18 @@ class Review(BaseModel):
         """Return the coverage to use.
 
         Args:
-            asked: None: `USUAL`, or as much as can be promised.
+            asked: None: `USUAL`, or as much as can be promised; 0: nothing is.
 
         Raises:
             BadInputError: more is asked for than can be promised, or less than `COVERAGES` hold.
         """
         if asked is None:
             return min(USUAL, self.most)
+        if not self.most:
+            raise BadInputError(
+                "no coverage can be promised: the model was settled on cells of people whom it "
+                "trained on, or of none"
+            )
         if not COVERAGES[0] <= asked <= self.most:
             raise BadInputError(
                 f"coverage {asked:g} cannot be promised: with {min(self.people)} people of a class "

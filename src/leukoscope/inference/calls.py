@@ -62,7 +62,11 @@ def writable(target: Path, sources: Sequence[Path] = ()) -> str:
 
 
 def summary(
-    bundle: Bundle, engine: EngineName, calls: pd.DataFrame, passed_over: Sequence[Path]
+    bundle: Bundle,
+    engine: EngineName,
+    calls: pd.DataFrame,
+    passed_over: Sequence[Path],
+    coverage: float | None = None,
 ) -> str:
     """Say in a few lines what `calls` hold, and what was not called."""
     counts = calls["call"].value_counts()
@@ -70,6 +74,7 @@ def summary(
         f"{len(calls):,} pictures: {counts.get('blast', 0):,} called blasts, "
         f"{counts.get('normal', 0):,} normal cells, {counts.get(REVIEW, 0):,} for review",
         f"by the engine {engine} of bundle {bundle.digest[:12]}",
+        _promise(coverage, bundle),
     ]
     if flagged := int(calls["flags"].notna().sum()):
         lines.append(f"{flagged:,} may be no cells like those it knows; the column flags says why")
@@ -81,3 +86,10 @@ def summary(
         lines.append("trained on phantom cells: these calls say nothing about patients")
     lines.append("Research use only; not a medical device.")
     return "\n".join(lines)
+
+
+def _promise(asked: float | None, bundle: Bundle) -> str:
+    coverage = bundle.info.review.coverage(asked)
+    if not coverage:
+        return "nothing is promised for new people: it was settled on people whom it trained on"
+    return f"for review: what keeps a coverage of {coverage:g} from a new person's cells"

@@ -48,8 +48,10 @@ def explain(bundle: Bundle, paths: Sequence[Path]) -> Iterator[Explanation]:
     Pictures are called by the networks themselves, in PyTorch, for it is them that the maps are of.
 
     Raises:
-        BadInputError: a picture cannot be read, before any is explained.
+        BadInputError: there is none, or one cannot be read, before any is explained.
     """
+    if not paths:
+        raise BadInputError("no pictures to explain")
     model, log_odds = Model(bundle, "torch"), networks(bundle)
     known = pd.read_parquet(bundle.file(KNOWN))
     calls = model.predict(paths)

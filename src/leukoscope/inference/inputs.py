@@ -1,6 +1,7 @@
 """What is to be called: pictures, folders of them, manifests, lists, in the order named."""
 
 import glob
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,10 +26,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Cells:
-    """What is to be called, and the files in folders that are no pictures."""
+    """What is to be called, the files in folders that are no pictures, and the manifests read."""
 
     cells: list[Cell]
     passed_over: list[Path]
+    tables: list[Path]
 
 
 def find(sources: Sequence[Path]) -> Cells:
@@ -45,6 +47,7 @@ def find(sources: Sequence[Path]) -> Cells:
     """
     found: list[Cell] = []
     others: list[Path] = []
+    tables: list[Path] = []
     for source in _expanded(sources):
         if source.is_dir():
             rows, passed_over = folders.rows_of(source, named_folder=False)
@@ -54,16 +57,17 @@ def find(sources: Sequence[Path]) -> Cells:
             raise BadInputError(f"{source}: no such file or folder")
         elif source.suffix.lower() in TABLES:
             found += _listed(source)
+            tables.append(source)
         else:
             found.append(Cell(source, _subject(source)))
-    return Cells(found, others)
+    return Cells(found, others, tables)
 
 
 def _expanded(sources: Sequence[Path]) -> Iterator[Path]:
     """Yield `sources` with what a list and patterns stand for in their place."""
     for source in sources:
         if source == LIST:
-            lines = (line.rstrip("\r\n") for line in sys.stdin)
+            lines = (os.fsdecode(line).rstrip("\r\n") for line in sys.stdin.buffer)
             yield from _expanded([Path(line) for line in lines if line.strip()])
         elif glob.has_magic(str(source)) and not source.exists():
             matches = sorted(glob.glob(str(source), recursive=True))  # noqa: PTH207 - of absolute ones, too

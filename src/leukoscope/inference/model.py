@@ -39,7 +39,7 @@ Floats = NDArray[np.float64]
 
 
 class Model:
-    """Calls pictures; as a classifier of scikit-learn does, too.
+    """Calls pictures; `predict_proba` and `classes_` are as those of scikit-learn's classifiers.
 
     Attributes:
         bundle: what is loaded.
@@ -79,12 +79,18 @@ class Model:
         Args:
             pictures: any number of them; one that cannot be read has a row that says why.
             subjects: whose cells they are; None: unknown.
-            coverage: what is promised of calls that are not left to a person; None: the bundle's
-                own, see `leukoscope.evaluation.review`.
+            coverage: the share of a new person's cells of each class whose set of classes is to
+                hold the true one, see `leukoscope.evaluation.review`; None: the bundle's own.
 
         Raises:
-            BadInputError: the bundle cannot promise the coverage.
+            BadInputError: the bundle cannot promise the coverage, or `pictures` is a single one, or
+                there are more or fewer `subjects`.
         """
+        if isinstance(pictures, str | Path | Image.Image):
+            raise BadInputError("pictures are a list: of a single one, [picture]")
+        subjects = [None] * len(pictures) if subjects is None else list(subjects)
+        if len(subjects) != len(pictures):
+            raise BadInputError(f"{len(subjects)} subjects of {len(pictures)} pictures")
         info = self.bundle.info
         coverage = info.review.coverage(coverage)
         log_odds, reasons, flags = self._computed(pictures)
@@ -95,7 +101,7 @@ class Model:
         return pd.DataFrame(
             {
                 "path": pd.array([_shown(picture) for picture in pictures], dtype="string"),
-                "subject": pd.array(subjects or [None] * len(pictures), dtype="string"),
+                "subject": pd.array(subjects, dtype="string"),
                 "probability": blast,
                 "call": calls.mask(np.isnan(log_odds)),
                 "certainty": certainty,
@@ -172,7 +178,10 @@ def _opened(picture: Picture) -> Image.Image:
     if isinstance(picture, str | Path):
         return read_picture(Path(picture))
     if isinstance(picture, Image.Image):
-        return picture.convert("RGB")
+        try:
+            return picture.convert("RGB")
+        except (OSError, ValueError, SyntaxError) as error:
+            raise BadInputError(f"a picture cannot be decoded ({error})") from error
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         raise BadInputError(
             f"an array of {picture.dtype} and shape {picture.shape} is no picture: uint8 of shape "

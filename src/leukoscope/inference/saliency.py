@@ -35,7 +35,7 @@ Map = NDArray[np.float32]
 
 
 def grad_cam(log_odds: LogOdds, pixels: NDArray[np.uint8]) -> Map:
-    """Return Grad-CAM of one picture, (H, W, 3) uint8, in log-odds a unit of activation."""
+    """Return Grad-CAM of one picture, (H, W, 3) uint8, in log-odds."""
     picture = torch.tensor(pixels)[None]
     maps = [
         _turned_back(_grad_cam(network, standard(_batch(turned_alike(picture, turn)))), turn)

@@ -22,7 +22,7 @@ def write_explanations(explanations: Iterable[Explanation], folder: Path) -> Non
         with atomic(folder / f"{number}-{found.path.stem}.png") as scratch:
             scratch.write_bytes(overlay(found.pixels, maps, title(found)))
         ranks = range(1, len(found.nearest) + 1)
-        rows.append(found.nearest.assign(path=str(found.path), rank=ranks))
+        rows.append(found.nearest.assign(path=found.call["path"], rank=ranks))
     columns = ["path", "rank", "id", "subject", "label", "distance"]
     with atomic(folder / "nearest.csv") as scratch:
         pd.concat(rows)[columns].to_csv(scratch, index=False, lineterminator="\n")

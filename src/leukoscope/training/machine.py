@@ -61,7 +61,7 @@ def settled(settings: dict[str, Any]) -> dict[str, Any]:
         found["precision"] = _precision(kind, settings["threads"])
     if "compile" in left_open:
         # What is computed twice must not be compiled: torch cannot tell the two passes apart.
-        found["compile"] = kind == "cuda" and not settings["checkpoint_activations"]
+        found["compile"] = kind == "cuda" and not settings.get("checkpoint_activations")
     return settings | found
 
 

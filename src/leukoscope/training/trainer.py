@@ -70,9 +70,9 @@ class OutOfMemory(LeukoscopeError):  # noqa: N818
 def train(run: Run, resume: Path | None = None, after_epoch: AfterEpoch | None = None) -> None:
     """Train `run` to the last epoch of its recipe.
 
-    The first weights depend on the run's seed alone, the order of cells on seed and epoch; on one
-    machine with one number of threads, a run that was stopped and resumed ends with the weights,
-    bit for bit, of a run that was not.
+    The first weights depend on the run's seed alone, the order of cells on seed and epoch; on the
+    CPU of one machine with one number of threads, a run that was stopped and resumed ends with the
+    weights, bit for bit, of a run that was not. On CUDA that holds as far as its libraries repeat.
 
     Args:
         run: new, or one to go on with.
@@ -97,7 +97,13 @@ class Trainer:
         self.run, self.recipe = run, run.config.recipe
         self.after_epoch = after_epoch
         torch.set_num_threads(run.config.threads)
-        torch.backends.cudnn.deterministic = True  # a run repeats bit for bit on CUDA, too
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.allow_tf32 = run.config.precision != "32-true"
+        if run.config.compile and run.config.checkpoint_activations:
+            raise BadInputError(
+                "a compiled network cannot compute its activations twice: choose --no-compile or "
+                "no --checkpoint-activations"
+            )
         try:
             self.fabric = Fabric(
                 accelerator=run.config.device, devices=1, precision=run.config.precision
@@ -105,7 +111,7 @@ class Trainer:
         except RuntimeError as error:
             raise BadInputError(f"device {run.config.device} cannot be used: {error}") from error
         self.store = run.open_store()
-        self.gather = Gather(self.store, self.fabric.device)
+        self.gather = Gather(self.store, self.fabric.device, often=True)
         recipe, seed = self.recipe, run.config.seed
         self.loader = TrainingLoader(
             self.store, recipe.batch_size, seed, recipe.balance, self.gather
@@ -130,7 +136,8 @@ class Trainer:
         if run.config.compile:
             # A machine without a compiler trains all the same.
             torch._dynamo.config.suppress_errors = True
-            self.model.module.compile()
+            torch._dynamo.reset()  # what is compiled counts up to a limit over all networks
+            self.model.module.compile(dynamic=False)
         self.progress = Progress(0, 0, *self._no_batches(), 0.0, [], None)
         if resume:
             self._restore(resume)
