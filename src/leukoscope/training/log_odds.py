@@ -41,7 +41,8 @@ class LogOdds(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return the log-odds of `pictures`; `turns` of each are in memory at once."""
-        return self.with_features(pictures)[0]
+        batch, pairs = self._looks(pictures), zip(self.networks, self.standards, strict=True)
+        return self._mean([network(standard(batch)) for network, standard in pairs])
 
     def features(self, pictures: Tensor) -> Tensor:
         """Return what the first network sees of `pictures` as they lie, (N, F)."""
@@ -50,16 +51,20 @@ class LogOdds(nn.Module):
 
     def with_features(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Return the log-odds of `pictures`, and their `features`, which cost nothing more."""
+        batch = self._looks(pictures)
+        first, *networks = self.networks
+        standard, *standards = self.standards
+        features = first.features(standard(batch))  # type: ignore[operator]
+        others = zip(networks, standards, strict=True)
+        told = [first.fc(features), *(network(own(batch)) for network, own in others)]  # type: ignore[operator]
+        return self._mean(told), features.unflatten(0, (self.turns, -1))[0]
+
+    def _looks(self, pictures: Tensor) -> Batch:
+        """Return all turns of `pictures`, the first turn of all of them first."""
         looks = [turned_alike(pictures, turn) for turn in range(self.turns)]
-        batch = Batch(torch.cat(looks), None, torch.empty(0))
-        features = [
-            network.features(standard(batch))  # type: ignore[operator]
-            for network, standard in zip(self.networks, self.standards, strict=True)
-        ]
-        told = [
-            network.fc(seen).double()  # type: ignore[operator]
-            for network, seen in zip(self.networks, features, strict=True)
-        ]
-        logits = torch.stack(told).mean(0)
-        log_odds = (logits[:, 1] - logits[:, 0]).view(self.turns, -1).mean(0)
-        return log_odds, features[0].unflatten(0, (self.turns, -1))[0]
+        return Batch(torch.cat(looks), None, torch.empty(0))
+
+    def _mean(self, told: Sequence[Tensor]) -> Tensor:
+        """Return the mean log-odds over the logits of all networks, and over turns."""
+        logits = torch.stack([one.double() for one in told]).mean(0)
+        return (logits[:, 1] - logits[:, 0]).view(self.turns, -1).mean(0)

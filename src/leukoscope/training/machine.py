@@ -56,12 +56,13 @@ def settled(settings: dict[str, Any]) -> dict[str, Any]:
     """
     left_open = [name for name, value in settings.items() if value is None]
     found: dict[str, Any] = {}
-    kind = device_of(settings.get("device", "auto")).type
-    if "precision" in left_open:
-        found["precision"] = _precision(kind, settings["threads"])
-    if "compile" in left_open:
-        # What is computed twice must not be compiled: torch cannot tell the two passes apart.
-        found["compile"] = kind == "cuda" and not settings.get("checkpoint_activations")
+    if "precision" in left_open or "compile" in left_open:
+        kind = device_of(settings.get("device", "auto")).type
+        if "precision" in left_open:
+            found["precision"] = _precision(kind, settings["threads"])
+        if "compile" in left_open:
+            # What is computed twice must not be compiled: torch cannot tell the passes apart.
+            found["compile"] = kind == "cuda" and not settings.get("checkpoint_activations")
     return settings | found
 
 
