@@ -6,6 +6,8 @@ import pytest
 
 from leukoscope import measured
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 AMONG = ["plain", "fancy"]
 
 

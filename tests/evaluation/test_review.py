@@ -52,7 +52,7 @@ def test_one_cell_a_person_is_split_conformal_prediction() -> None:
 def test_a_new_person_s_cell_is_covered_as_promised(coverage: float) -> None:
     random = np.random.default_rng(0)
     covered: dict[bool, list[float]] = {False: [], True: []}
-    for _ in range(400):
+    for _ in range(200):
         review, new = settled(cohort(random, 19)), cohort(random, 1)
         normal, blast = sets(review, new["probability"].to_numpy(), coverage)
         held = np.where(new["label"], blast, normal)

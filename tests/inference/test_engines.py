@@ -6,6 +6,8 @@ from leukoscope.inference import engines
 from leukoscope.inference.bundle import Bundle, Check
 from leukoscope.inference.engines import Engine, EngineName, OnnxEngine, fastest
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 CHECK = Check(cells=9, largest_difference=0, agreement=1, auroc_change=0, farthest=0)
 
 

@@ -9,6 +9,8 @@ from leukoscope.errors import BadInputError
 from leukoscope.training import machine
 from leukoscope.training.machine import judging_device, settled
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 OPEN: dict[str, Any] = {
     "device": "auto",
     "precision": None,

@@ -16,7 +16,7 @@ Precision = Literal["32-true", "bf16-mixed", "64-true"]
 LEAD = 1.2
 """How many times as fast bfloat16 has to be on a CPU to be worth its rounding."""
 
-BATCH, CHANNELS, SIDE, ROUNDS = 16, 128, 28, 5
+BATCH, CHANNELS, SIDE, ROUNDS = 8, 128, 28, 3
 """Of the convolution that decides: one of ResNet-18's middle at 224 px."""
 
 
