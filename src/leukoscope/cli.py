@@ -56,6 +56,10 @@ CheckpointActivations = Annotated[
         "--checkpoint-activations", help="Compute them twice instead of keeping them in memory."
     ),
 ]
+Pictures = Annotated[
+    list[Path],
+    typer.Argument(help="Pictures, folders, patterns, manifests; - for a list on stdin."),
+]
 CORES = os.cpu_count() or 1
 Number = TypeVar("Number", int, float)
 
@@ -472,10 +476,7 @@ def export(
 @app.command()
 def predict(
     bundle: Annotated[Path, typer.Argument(help="The bundle.")],
-    sources: Annotated[
-        list[Path],
-        typer.Argument(help="Pictures, folders, patterns, manifests; - for a list on stdin."),
-    ],
+    sources: Pictures,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Table of calls: .csv, .parquet or .jsonl.")
     ],
@@ -486,7 +487,8 @@ def predict(
     coverage: Annotated[
         float | None,
         typer.Option(
-            help="Promised of new people's cells; a call that cannot keep it becomes 'review'.",
+            help="How surely the classes that a new person's cell may be of hold the true one; a "
+            "cell that may be of both is for review.",
             show_default="0.85, or what the bundle can promise",
         ),
     ] = None,
@@ -523,10 +525,7 @@ def predict(
 @app.command()
 def explain(
     bundle: Annotated[Path, typer.Argument(help="The bundle.")],
-    sources: Annotated[
-        list[Path],
-        typer.Argument(help="Pictures, folders, patterns, manifests; - for a list on stdin."),
-    ],
+    sources: Pictures,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the overlays.")],
 ) -> None:
     """Show what in each cell speaks for its call, and the training cells most like it.

@@ -15,7 +15,6 @@ from PIL import Image, UnidentifiedImageError
 from pyarrow import parquet
 
 from leukoscope.cells import cnmc
-from leukoscope.cells.manifest import CLASSES
 from leukoscope.errors import BadInputError
 from leukoscope.files import atomic
 from leukoscope.progress import Bar
@@ -23,9 +22,6 @@ from leukoscope.progress import Bar
 COLUMNS = ["image", "fold", "original_image_name"]
 ROWS = 64
 """Held at once: a shard may be larger than the memory."""
-
-KINDS = {0: "hem", 1: "all"}
-assert KINDS.keys() == CLASSES.keys()
 
 
 def unpack(shards: Sequence[Path], folder: Path) -> int:
@@ -102,5 +98,5 @@ def _cell(row: dict[str, Any]) -> tuple[Path, bytes]:
             suffix = f".{picture.format.lower()}" if picture.format else ""
     except UnidentifiedImageError as error:
         raise ValueError(f"image is no picture ({error})") from error
-    stem = Path(name).stem
-    return Path(f"fold_{fold[1]}", KINDS[identity.label], stem + suffix), content
+    kind = "all" if identity.label else "hem"
+    return Path(f"fold_{fold[1]}", kind, Path(name).stem + suffix), content

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from leukoscope.errors import BadInputError
+from leukoscope.evaluation.review import USUAL
 from leukoscope.files import atomic
 from leukoscope.inference.bundle import Bundle
 from leukoscope.inference.engines import EngineName
@@ -92,4 +93,8 @@ def _promise(asked: float | None, bundle: Bundle) -> str:
     coverage = bundle.info.review.coverage(asked)
     if not coverage:
         return "nothing is promised for new people: it was settled on people whom it trained on"
-    return f"for review: what keeps a coverage of {coverage:g} from a new person's cells"
+    told = f"for review: cells that may be of either class, at a coverage of {coverage:g}"
+    if asked is None and coverage < USUAL:
+        few = min(bundle.info.review.people)
+        told += f", all that can be promised: one class has {few} people in validation"
+    return told

@@ -33,5 +33,5 @@ def title(found: Explanation) -> str:
     blasts, cells = int((found.nearest["label"] == 1).sum()), len(found.nearest)
     return (
         f"{found.path.name}: {found.call['call']}, probability of blast "
-        f"{found.call['probability']:.2f}; of the {cells} cells most like it {blasts} are blasts"
+        f"{found.call['probability']:.2f}; blasts among the {cells} cells most like it: {blasts}"
     )

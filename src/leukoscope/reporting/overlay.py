@@ -24,7 +24,7 @@ def overlay(
 
     Args:
         pixels: (H, W, 3) uint8.
-        maps: by name, (H, W): above 0 speaks for a blast, below 0 for a normal cell.
+        maps: by name, (H, W) in log-odds: above 0 speaks for a blast, below 0 for a normal cell.
         title: what is said of the cell.
     """
     with mpl.rc_context({**STYLE, "axes.grid": False}), BytesIO() as file:
@@ -39,7 +39,7 @@ def overlay(
             panel.imshow(grey, cmap="gray", vmin=0)
             alpha = OPACITY * np.abs(values) / reach
             panel.imshow(values, cmap=TOWARDS, vmin=-reach, vmax=reach, alpha=alpha)
-            panel.set_title(name)
+            panel.set_title(f"{name}, up to {reach:.2g}")
         for panel in (cell, *panels):
             panel.set_axis_off()
         scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(-1, 1), TOWARDS)
