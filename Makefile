@@ -38,12 +38,12 @@ studies: venv  ## The quick form of every study, on phantom cells (13 minutes).
 
 RELEASE := build/release
 
-release-model: venv  ## The model for new people: folds under recipe modern, of CELLS=<pictures> (hours).
+release-model: venv  ## The model for new people: folds under recipe modern, of CELLS=<pictures> (an hour).
 	@test -e "$(CELLS)" || { echo 'whose cells? make release-model CELLS=<folder of labelled pictures>'; exit 2; }
 	$(LEUKOSCOPE) manifest "$(CELLS)" -o $(RELEASE)/asked.csv
 	# After an interruption the store is kept; prepare refuses to put other cells in its place.
 	cmp -s $(RELEASE)/asked.csv $(RELEASE)/cells.csv || { $(LEUKOSCOPE) prepare $(RELEASE)/asked.csv -o $(RELEASE)/store --size 64 && cp $(RELEASE)/asked.csv $(RELEASE)/cells.csv; }
-	$(LEUKOSCOPE) compare $(RELEASE)/store -o $(RELEASE)/compare --models resnet18 --recipe modern --folds 5 --seeds 3
+	$(LEUKOSCOPE) compare $(RELEASE)/store -o $(RELEASE)/compare --models resnet18 --recipe modern --folds 5
 	$(LEUKOSCOPE) report $(RELEASE)/compare
 	rm -rf $(RELEASE)/bundle
 	$(LEUKOSCOPE) export $(RELEASE)/compare -o $(RELEASE)/bundle

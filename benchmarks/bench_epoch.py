@@ -4,7 +4,6 @@ The peer is the same network stepping on one batch held in memory: no loader, no
 Epochs of both alternate, so that a drifting clock touches both alike.
 """
 
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch.nn.functional as F
 from common import Epochs, phantom_cells, tell
 from leukoscope.cells.sources import read_sources
 from leukoscope.cells.store import prepare
+from leukoscope.cores import cores
 from leukoscope.training.run import Run, RunConfig
 
 SIZE, RUNS = 224, 5
@@ -39,7 +39,7 @@ def main() -> None:
     """Alternate epochs of the trainer with bare ones."""
     with phantom_cells(400) as folder, tempfile.TemporaryDirectory() as runs:
         store = prepare(read_sources([folder / "cells"]).cells, folder / "store", size=SIZE)
-        threads = os.cpu_count() or 1
+        threads = cores()
         config = RunConfig.plan(store.folder, "resnet18", "lab", threads=threads, device="cpu")
         epochs = Bare(Run.create(Path(runs) / "run", config), None)
         pairs = [(epochs.seconds(), epochs.bare_seconds()) for _ in range(RUNS + 1)][1:]

@@ -5,7 +5,6 @@ to cut it. The peer is Pillow alone on as many threads: decode each file, then d
 resize a window. The first look, with the search, is measured by itself as well.
 """
 
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,6 +15,7 @@ from leukoscope.cells.fingerprints import read_fingerprints
 from leukoscope.cells.repeats import find_repeats
 from leukoscope.cells.sources import read_sources
 from leukoscope.cells.store import prepare
+from leukoscope.cores import cores
 
 CELLS = 1_000
 
@@ -43,7 +43,7 @@ def main() -> None:
             prepare(cells, store, size=224)
 
         def pillow_alone() -> None:
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
+            with ThreadPoolExecutor(cores()) as pool:
                 for work in (decode, decode_and_resize):
                     list(pool.map(work, cells["path"]))
 

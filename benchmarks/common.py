@@ -1,7 +1,6 @@
 """What benchmarks share: phantom cells, epochs without validation, medians, where results go."""
 
 import json
-import os
 import platform
 import statistics
 import tempfile
@@ -17,13 +16,14 @@ import torch
 from leukoscope.cells.phantom import write_phantoms
 from leukoscope.cells.sources import read_sources
 from leukoscope.cells.store import prepare
+from leukoscope.cores import cores
 from leukoscope.inference.bundle import Bundle
 from leukoscope.inference.export import export
 from leukoscope.progress import Bar
 from leukoscope.training.run import Run, RunConfig
 from leukoscope.training.trainer import Trainer, train
 
-CORES = os.cpu_count() or 1
+CORES = cores()
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -94,7 +94,7 @@ def tell(name: str, claim: str, unit: str, values: list[float], **more: float) -
         "least": min(values),
         "most": max(values),
         **more,
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
+        "machine": f"{cores()} cores, {platform.machine()}, {platform.system()}",
         "torch": torch.__version__,
         "date": time.strftime("%Y-%m-%d"),
     }

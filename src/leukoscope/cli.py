@@ -3,7 +3,6 @@
 Heavy imports stand inside the commands, so that ``--help`` answers at once.
 """
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 
 from leukoscope import __version__
+from leukoscope.cores import cores
 from leukoscope.errors import BadInputError, LeukoscopeError
 
 app = typer.Typer(
@@ -60,7 +60,7 @@ Pictures = Annotated[
     list[Path],
     typer.Argument(help="Pictures, folders, patterns, manifests; - for a list on stdin."),
 ]
-CORES = os.cpu_count() or 1
+CORES = cores()
 Number = TypeVar("Number", int, float)
 
 

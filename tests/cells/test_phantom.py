@@ -73,7 +73,7 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(phantom, "CHUNK", 20)
-    monkeypatch.setattr(phantom.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(phantom, "cores", lambda: 2)
     write_phantoms(tmp_path, SUBJECTS, CELLS, seed=3)
     assert digests(tmp_path) == digests(tree)
 

@@ -6,7 +6,6 @@ pixels; and what the cell's outline tells.
 """
 
 import hashlib
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from scipy import ndimage
 from leukoscope.cells.mask import GREY, depth, mask
 from leukoscope.cells.parallel import each
 from leukoscope.cells.preprocess import cell_box, read_picture
+from leukoscope.cores import cores
 
 SIDE = 64
 """Side of a thumbnail; of a 450 px frame it shows the middle 384 px, each pixel 6 × 6 of them."""
@@ -127,7 +127,7 @@ def insides_of(thumbnails: NDArray[np.uint8]) -> NDArray[np.bool_]:
     def inside(thumbnail: NDArray[np.uint8]) -> NDArray[np.bool_]:
         return np.asarray(depth(_core(depth(mask(thumbnail)))) > RIM)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         return np.array(list(pool.map(inside, thumbnails)), bool).reshape(thumbnails.shape[:3])
 
 

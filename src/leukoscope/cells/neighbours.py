@@ -5,7 +5,6 @@ ways to lay one on the other, 15,000 cells cost a quarter of a minute. What is t
 not be looked at closely; what is not, costs little.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from leukoscope.cells.fingerprints import SIDE
 from leukoscope.cells.mask import GREY
+from leukoscope.cores import cores
 from leukoscope.progress import Bar
 
 Pixels = NDArray[np.float32]
@@ -104,7 +104,7 @@ def _coarse(thumbnails: NDArray[np.uint8], insides: NDArray[np.bool_]) -> Pixels
             moved = np.roll(grey, shift, (0, 1))
             coarse[move, row] = moved.reshape(COARSE, side, COARSE, side).mean(axis=(1, 3))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         list(pool.map(one, range(len(thumbnails))))
     for each in coarse:
         unit(each)

@@ -1,12 +1,12 @@
 """Work on many pictures: on all cores, in order, with memory flat and failures listed."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from leukoscope.cores import cores
 from leukoscope.errors import BadInputError, listing
 from leukoscope.progress import Bar
 
@@ -57,7 +57,7 @@ def each(function: Callable[[Path], T], paths: Sequence[Path], what: str) -> Ite
 
     failed = []
     with Bar(what, len(paths), "images") as bar:
-        results = in_order(attempt, paths, os.cpu_count() or 1)
+        results = in_order(attempt, paths, cores())
         for row, result in enumerate(results, start=1):
             bar.advance()
             if isinstance(result, BadInputError):

@@ -6,7 +6,6 @@ shows each subject's cells in that subject's stain, so that a split by image fla
 
 import math
 import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from leukoscope.cells.phantom_render import SubjectStyle, render_cell
+from leukoscope.cores import cores
 from leukoscope.errors import BadInputError
 from leukoscope.files import atomic, write_text
 from leukoscope.progress import tracked
@@ -145,7 +145,7 @@ def _render_all(tasks: list[Task]) -> Iterator[None]:
 
     Workers are spawned, on Linux too: a forked copy of a process whose threads hold locks can hang.
     """
-    workers = min(os.cpu_count() or 1, MOST_WORKERS, math.ceil(len(tasks) / CHUNK))
+    workers = min(cores(), MOST_WORKERS, math.ceil(len(tasks) / CHUNK))
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
         yield from pool.map(_render, tasks, chunksize=CHUNK)

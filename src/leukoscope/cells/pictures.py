@@ -1,12 +1,12 @@
 """Whether the pictures of cells can be read: each is decoded once, whole."""
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from leukoscope.cores import cores
 from leukoscope.progress import tracked
 
 FORMATS = ("BMP", "PNG", "JPEG", "TIFF")
@@ -37,6 +37,6 @@ def inspect(path: Path) -> Size | str:
 
 def inspect_all(paths: Sequence[Path]) -> list[Size | str]:
     """`inspect` each of `paths`, in order; Pillow decodes outside the interpreter lock."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         found = pool.map(inspect, paths)
         return list(tracked(found, "reading pictures", len(paths), "pictures"))

@@ -12,7 +12,6 @@ Each cell's `neighbours` are aligned by cross-correlation; those that align are 
 texture. docs/protocols.md shows how the least similarity was chosen on real cells.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -25,6 +24,7 @@ from leukoscope.cells.fingerprints import Fingerprints, insides_of
 from leukoscope.cells.neighbours import neighbours
 from leukoscope.cells.photographs import difference
 from leukoscope.cells.textures import Texture, align, colour_texture, grey_textures, similarity
+from leukoscope.cores import cores
 from leukoscope.progress import Bar, tracked
 
 Alike = tuple[int, int, float, int]
@@ -106,6 +106,6 @@ def _kinds(prints: Fingerprints, alike: Sequence[Alike]) -> Iterator[tuple[Alike
             return "copy"
         return "again"
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         kinds = tracked(pool.map(kind, alike), "comparing photographs", len(alike), "pairs")
         yield from zip(alike, kinds, strict=True)

@@ -4,7 +4,6 @@ The outline and the bright rim, in which most round cells agree, have no say; no
 bright spot, nor the light. What is left is as individual as a fingerprint.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from scipy import fft
 from leukoscope.cells.fingerprints import SIDE
 from leukoscope.cells.mask import GREY, smoothed
 from leukoscope.cells.neighbours import Pixels, Rows, turned, unit
+from leukoscope.cores import cores
 
 FINE, BROAD = 0.5, 2.5
 """Sigmas in thumbnail pixels between which detail counts: below is noise, above is shading."""
@@ -65,14 +65,14 @@ def grey_textures(thumbnails: NDArray[np.uint8], insides: NDArray[np.bool_]) -> 
         if within.any():
             greys[row] = (detail[..., 0] - detail[within].mean()) * within
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         list(pool.map(one, range(len(thumbnails))))
     return unit(greys)
 
 
 def align(greys: Pixels, a: Rows, b: Rows, turns: Rows) -> tuple[Pixels, Rows]:
     """Return the highest cross-correlation of each pair within `REACH`, and b's (down, right)."""
-    workers = os.cpu_count() or 1
+    workers = cores()
     others = np.stack([turned(greys[row], turn) for row, turn in zip(b, turns, strict=True)])
     spectrum = fft.rfft2(greys[a], workers=workers)
     spectrum *= np.conj(fft.rfft2(others, workers=workers))

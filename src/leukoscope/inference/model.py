@@ -17,6 +17,7 @@ from leukoscope.cells.manifest import CLASSES
 from leukoscope.cells.outline import outline
 from leukoscope.cells.parallel import in_order
 from leukoscope.cells.preprocess import preprocess, read_picture
+from leukoscope.cores import cores
 from leukoscope.errors import BadInputError, listing
 from leukoscope.evaluation.calibration import probability
 from leukoscope.inference.bundle import LIKENESS, Bundle
@@ -60,7 +61,7 @@ class Model:
     def __init__(
         self, bundle: Bundle, engine: EngineName | None = None, threads: int | None = None
     ) -> None:
-        self.bundle, self.threads = bundle, threads or os.cpu_count() or 1
+        self.bundle, self.threads = bundle, threads or cores()
         self.engine = engine or fastest(bundle, self.threads)
         self._opened: dict[int, Engine] = {}
         self._open(self.threads)

@@ -8,7 +8,6 @@
 """
 
 import json
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from leukoscope import models
 from leukoscope.cells.division import Division
 from leukoscope.cells.standard import Standard
 from leukoscope.cells.store import Store
+from leukoscope.cores import cores
 from leukoscope.errors import BadInputError
 from leukoscope.files import atomic, write_text
 from leukoscope.training.checkpoint import Checkpoint
@@ -230,7 +230,7 @@ def _environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
+        "cores": cores(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "packages": {name: version(name) for name in PACKAGES},
     }
