@@ -1,8 +1,11 @@
-"""What several rooms' tests share: real cells where there are any, a small store, a short run."""
+"""What several rooms' tests share: real cells where there are any, a small store, a short run
+by recipe modern's ways, and its bundle.
+"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,10 @@ from PIL import Image, ImageDraw
 from leukoscope.cells import manifest
 from leukoscope.cells.sources import read_sources
 from leukoscope.cells.store import Store, prepare
+from leukoscope.inference.bundle import Bundle
+from leukoscope.inference.export import export
+from leukoscope.training.run import Run, RunConfig
+from leukoscope.training.trainer import train
 
 
 @pytest.fixture(scope="session")
@@ -76,3 +83,39 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 def store(cells: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store of `cells` at 32 pixels, split by subject, turned anew each epoch."""
     return prepare(cells, tmp_path_factory.mktemp("store") / "store", size=32)
+
+
+NewRun = Callable[..., Run]
+
+
+@pytest.fixture(scope="session")
+def new_run(store: Store, tmp_path_factory: pytest.TempPathFactory) -> NewRun:
+    """Trains a small network on `store`."""
+
+    def trained(*overrides: str, **options: Any) -> Run:
+        config = RunConfig.plan(
+            store.folder,
+            "resnet18",
+            "modern",
+            ["batch_size=8", *overrides],
+            model_options={"width": 16},
+            threads=1,
+            device="cpu",
+            **options,
+        )
+        made = Run.create(tmp_path_factory.mktemp("exported") / "run", config)
+        train(made)
+        return made
+
+    return trained
+
+
+@pytest.fixture(scope="session")
+def run(new_run: NewRun) -> Run:
+    """Long enough to tell the drawn cells apart, so that no call hangs by a thread."""
+    return new_run("epochs=8")
+
+
+@pytest.fixture(scope="session")
+def bundle(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return export(run, tmp_path_factory.mktemp("bundles") / "bundle", "# Its card\n")

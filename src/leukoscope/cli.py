@@ -12,7 +12,7 @@ import typer
 
 from leukoscope import __version__
 from leukoscope.cores import cores
-from leukoscope.errors import BadInputError, LeukoscopeError
+from leukoscope.errors import BadInputError, LeukoscopeError, needs_extra
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -59,6 +59,10 @@ CheckpointActivations = Annotated[
 Pictures = Annotated[
     list[Path],
     typer.Argument(help="Pictures, folders, patterns, manifests; - for a list on stdin."),
+]
+EngineOption = Annotated[
+    Literal["auto", "int8", "fp32", "torch"],
+    typer.Option(help="What computes; auto: the fastest here, measured the first time."),
 ]
 CORES = cores()
 Number = TypeVar("Number", int, float)
@@ -480,10 +484,7 @@ def predict(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Table of calls: .csv, .parquet or .jsonl.")
     ],
-    engine: Annotated[
-        Literal["auto", "int8", "fp32", "torch"],
-        typer.Option(help="What computes; auto: the fastest here, measured the first time."),
-    ] = "auto",
+    engine: EngineOption = "auto",
     coverage: Annotated[
         float | None,
         typer.Option(
@@ -518,8 +519,34 @@ def predict(
     tables.write(calls, output)
     print(tables.summary(opened, model.engine, calls, found.passed_over, coverage))
     if subject_summary:
-        tables.write(subjects.by_subject(opened, calls), subject_summary)
+        tables.write(subjects.by_subject(calls, opened.info.points[0]), subject_summary)
     print(f"\nwritten to {' and '.join(map(str, targets))}")
+
+
+@app.command()
+def serve(
+    bundle: Annotated[Path, typer.Argument(help="The bundle.")],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; one that others reach takes a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="To listen on.")] = 8000,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LEUKOSCOPE_TOKEN",
+            help="What whoever asks must show; better given as a variable, for others see options.",
+        ),
+    ] = None,
+    engine: EngineOption = "auto",
+    threads: Threads = CORES,
+) -> None:
+    """Open the model to a browser: a page to drop cells on, and an API."""
+    from leukoscope.inference.bundle import Bundle
+
+    with needs_extra("serve"):
+        from leukoscope.serving.server import serve as run
+
+    run(Bundle.open(bundle), host, port, token, None if engine == "auto" else engine, threads)
 
 
 @app.command()

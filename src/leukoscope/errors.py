@@ -1,6 +1,7 @@
 """Errors for the person at the keyboard, and their exit codes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # `leukoscope --help` must not wait for it
@@ -17,6 +18,21 @@ class BadInputError(LeukoscopeError):
     """What the user gave cannot be used: which file or row, what is wrong, what to do."""
 
     exit_code = 2
+
+
+@contextmanager
+def needs_extra(name: str) -> Iterator[None]:
+    """Within, what is not installed is said to come with the extra `name` of leukoscope.
+
+    Raises:
+        BadInputError: a module is missing.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise BadInputError(
+            f"{error.name} is not installed: pip install 'leukoscope[{name}]'"
+        ) from error
 
 
 def listing(lines: Sequence[str], most: int = 20) -> str:

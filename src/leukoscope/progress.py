@@ -3,6 +3,8 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 from rich.console import Console
@@ -21,6 +23,19 @@ T = TypeVar("T")
 
 PLAIN_SECONDS = 30.0
 """How often a line is written when the output is no terminal."""
+
+
+_silent = ContextVar("silent", default=False)
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Show no progress within: nobody waits at a terminal for what a server computes."""
+    token = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(token)
 
 
 class RateColumn(ProgressColumn):
@@ -49,7 +64,8 @@ class Bar:
         self.started = self.spoken = time.monotonic()
         console = Console(file=sys.stderr)
         self.rich: Progress | None = None
-        if console.is_terminal:
+        self.silent = _silent.get()
+        if console.is_terminal and not self.silent:
             self.rich = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -82,7 +98,7 @@ class Bar:
         self.done += by
         if self.rich:
             self.rich.advance(self.task, by)
-        elif time.monotonic() - self.spoken >= PLAIN_SECONDS:
+        elif not self.silent and time.monotonic() - self.spoken >= PLAIN_SECONDS:
             self.spoken = time.monotonic()
             rate = (self.done - self.first) / (self.spoken - self.started)
             left = (self.total - self.done) / rate

@@ -1,6 +1,5 @@
 """The report in a real browser: it is drawn, nothing overflows, nothing is fetched."""
 
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -13,14 +12,6 @@ from leukoscope.cells.store import Store
 from leukoscope.reporting.report import write_report
 from leukoscope.studies import architectures
 from leukoscope.training.run import RunConfig
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if not found:
-        pytest.skip("Chromium is not installed")
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,12 @@
 """Operating points: a curve small enough to read them off by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from leukoscope.evaluation.bootstrap import Units
 from leukoscope.evaluation.metrics import Scored
-from leukoscope.evaluation.operating import operating_points
+from leukoscope.evaluation.operating import curve, operating_points
 from leukoscope.evaluation.point import OperatingPoint
 
 PROBABILITY = np.array([0.1, 0.2, 0.3, 0.6, 0.4, 0.7, 0.8, 0.9])
@@ -48,6 +49,28 @@ def test_standard_errors_are_those_of_a_share() -> None:
     s, c = half.sensitivity, half.specificity
     assert half.sensitivity_error == pytest.approx(np.sqrt(s * (1 - s) / 100), rel=0.1)
     assert half.specificity_error == pytest.approx(np.sqrt(c * (1 - c) / 300), rel=0.1)
+
+
+def test_of_a_single_person_no_error_is_known() -> None:
+    truth = np.arange(40) < 20
+    probability = np.random.default_rng(0).random(40)
+    people = Units.of(pd.Series(np.where(truth, np.arange(40) % 4, 9)), truth)
+    for point in operating_points(Scored(truth, probability), people, 0.5):
+        assert point.specificity_error is None
+        assert point.sensitivity_error is not None
+
+
+def test_a_curve_tells_what_each_hundredth_does() -> None:
+    random = np.random.default_rng(0)
+    truth = random.random(200) < 0.5
+    scored = Scored(truth, np.clip(0.3 * truth + 0.7 * random.random(200), 0, 1))
+    found = curve(scored, Units.cells(truth))
+    assert [point.threshold for point in found] == [percent / 100 for percent in range(1, 100)]
+    assert found[49].threshold == 0.5
+    for point in found:
+        call = scored.probability >= point.threshold
+        assert point.sensitivity == pytest.approx(call[truth].mean())
+        assert point.specificity == pytest.approx((~call[~truth]).mean())
 
 
 def test_a_network_that_tells_nothing_has_points_too() -> None:

@@ -7,8 +7,10 @@ import pytest
 from leukoscope.evaluation.point import OperatingPoint
 from leukoscope.evaluation.subjects import blast_share, by_subject, wilson
 
+Known = tuple[float, float | None]
 
-def point(sensitivity: tuple[float, float], specificity: tuple[float, float]) -> OperatingPoint:
+
+def point(sensitivity: Known, specificity: Known) -> OperatingPoint:
     """0.5, with estimates and standard errors."""
     return OperatingPoint(
         name="0.5",
@@ -32,22 +34,45 @@ def test_a_corrected_share_undoes_the_wrong_calls() -> None:
     # A share of 0.3 is called 0.3 * 0.9 + 0.7 * 0.2 = 0.41 at sensitivity 0.9, specificity 0.8.
     share, low, high = blast_share(410, 1000, point((0.9, 0.0), (0.8, 0.0)))
     assert share == pytest.approx(0.3)
-    # With both known exactly only the calls' own spread is left, stretched by 1 / 0.7.
-    reach = 1.959964 * np.sqrt(0.41 * 0.59 / 1000) / 0.7
-    assert (low, high) == pytest.approx((0.3 - reach, 0.3 + reach))
+    # With both known exactly it is the interval of Agresti and Coull, of the share called blast.
+    called = agresti_coull(410, 1000)
+    assert (low, high) == pytest.approx([(limit - 0.2) / 0.7 for limit in called])
 
 
-def test_the_interval_of_a_corrected_share_holds_the_truth() -> None:
+def agresti_coull(hits: int, cells: int) -> tuple[float, float]:
+    """Agresti and Coull 1998: two more hits and two more misses, z²/2 = 1.92 of each."""
+    z = 1.959964
+    share = (hits + z**2 / 2) / (cells + z**2)
+    reach = z * np.sqrt(share * (1 - share) / (cells + z**2))
+    return share - reach, share + reach
+
+
+@pytest.mark.parametrize("cells", [5, 30, 150])
+@pytest.mark.parametrize("blasts", [0.05, 0.4, 0.9])
+def test_the_interval_of_a_corrected_share_holds_the_truth(cells: int, blasts: float) -> None:
     random = np.random.default_rng(0)
     held = 0
     for _ in range(1000):
         tested = 400  # cells of each class that sensitivity and specificity were measured on
         s, c = random.binomial(tested, [0.85, 0.75]) / tested
         errors = np.sqrt([s * (1 - s) / tested, c * (1 - c) / tested])
-        called = random.binomial(150, 0.4 * 0.85 + 0.6 * 0.25)
-        _, low, high = blast_share(called, 150, point((s, errors[0]), (c, errors[1])))
-        held += low <= 0.4 <= high
-    assert held / 1000 == pytest.approx(0.95, abs=0.02)
+        called = random.binomial(cells, blasts * 0.85 + (1 - blasts) * 0.25)
+        _, low, high = blast_share(called, cells, point((s, errors[0]), (c, errors[1])))
+        held += low <= blasts <= high
+    # Of few cells only a few counts are possible, and the interval holds more often than asked.
+    assert 0.94 <= held / 1000 <= (1 if cells == 5 else 0.98)
+
+
+def test_few_cells_called_alike_are_not_certain() -> None:
+    share, low, high = blast_share(1, 1, point((0.9, 0.02), (0.9, 0.02)))
+    assert share == high == 1
+    assert low < 0.4
+
+
+def test_what_is_known_of_one_person_has_no_interval() -> None:
+    share, low, high = blast_share(10, 20, point((0.9, 0.02), (0.9, None)))
+    assert share == pytest.approx(0.5)
+    assert np.isnan([low, high]).all()
 
 
 def test_a_share_stays_a_share_and_chance_says_nothing() -> None:

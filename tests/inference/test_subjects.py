@@ -4,25 +4,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leukoscope.inference.bundle import Bundle
+from leukoscope.evaluation.point import OperatingPoint
 from leukoscope.inference.subjects import by_subject
 
-
-@pytest.fixture
-def sure(bundle: Bundle) -> Bundle:
-    """Right in 9 of 10 blasts and 8 of 10 normal cells, known exactly."""
-    point = bundle.info.points[0].model_copy(
-        update={
-            "sensitivity": 0.9,
-            "specificity": 0.8,
-            "sensitivity_error": 0.0,
-            "specificity_error": 0.0,
-        }
-    )
-    return Bundle(bundle.folder, bundle.info.model_copy(update={"points": [point]}))
+POINT = OperatingPoint(
+    name="0.5",
+    threshold=0.5,
+    sensitivity=0.9,
+    specificity=0.8,
+    sensitivity_error=0,
+    specificity_error=0,
+)
+"""Right in 9 of 10 blasts and 8 of 10 normal cells, known exactly."""
 
 
-def test_counts_and_the_corrected_share(sure: Bundle) -> None:
+def test_counts_and_the_corrected_share() -> None:
     rows = [
         ("b", 0.9, "blast"),
         ("a", 0.6, "review"),
@@ -35,7 +31,7 @@ def test_counts_and_the_corrected_share(sure: Bundle) -> None:
     ]
     calls = pd.DataFrame(rows, columns=["subject", "probability", "call"])
     calls = calls.astype({"subject": "string", "call": "string"})
-    table = by_subject(sure, calls)
+    table = by_subject(calls, POINT)
     assert table["subject"].tolist() == ["b", "a", "gone"]
     counts = ["cells", "unread", "review", "likelier_blast"]
     assert table[counts].to_numpy().tolist() == [[1, 0, 0, 1], [4, 1, 2, 2], [0, 1, 0, 0]]
@@ -45,8 +41,8 @@ def test_counts_and_the_corrected_share(sure: Bundle) -> None:
     assert table.filter(like="blast_share").iloc[2].isna().all()
 
 
-def test_no_subject_is_no_row(sure: Bundle) -> None:
+def test_no_subject_is_no_row() -> None:
     calls = pd.DataFrame({"subject": [None], "probability": [0.5], "call": ["blast"]})
-    table = by_subject(sure, calls.astype({"subject": "string", "call": "string"}))
+    table = by_subject(calls.astype({"subject": "string", "call": "string"}), POINT)
     assert len(table) == 0
     assert list(table)[-1] == "blast_share_high"

@@ -13,7 +13,7 @@ import pandas as pd
 from leukoscope.cells import cnmc, manifest
 from leukoscope.cells.shards import unpack
 from leukoscope.cells.sources import read_sources
-from leukoscope.errors import BadInputError, LeukoscopeError
+from leukoscope.errors import BadInputError, LeukoscopeError, needs_extra
 
 Source = Literal["kaggle", "huggingface"]
 
@@ -91,23 +91,18 @@ def _unpack(shards: Path, folder: Path) -> None:
 
 
 def _download(source: Source, folder: Path, shards: Path) -> None:
+    with needs_extra("fetch"):
+        import huggingface_hub
+        import kagglehub
     try:
         if source == "kaggle":
-            import kagglehub
-
             # By way of its cache: into a folder of ours it would begin anew each time.
             cached = kagglehub.dataset_download(DATA[source])
             shutil.copytree(cached, folder, dirs_exist_ok=True)
         else:
-            import huggingface_hub
-
             huggingface_hub.snapshot_download(
                 DATA[source], repo_type="dataset", local_dir=shards, allow_patterns="*.parquet"
             )
-    except ImportError as error:
-        raise BadInputError(
-            f"{error.name} is not installed: pip install 'leukoscope[fetch]'"
-        ) from error
     except Exception as error:  # whatever the libraries and the network raise
         raise Unreachable(
             f"{source} cannot be reached ({type(error).__name__}: {error})\n"

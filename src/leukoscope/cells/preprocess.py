@@ -7,12 +7,14 @@ Two crop policies:
   that, so that a micrometre is the same number of pixels in every picture: blasts stay larger.
 """
 
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from leukoscope.errors import BadInputError
@@ -49,18 +51,33 @@ class Preprocessing(BaseModel):
         return self
 
 
-def read_picture(path: Path) -> Image.Image:
-    """Decode `path` to RGB.
+@dataclass(frozen=True)
+class Upload:
+    """A picture's file that lies in memory and not on a disk."""
+
+    name: str
+    content: bytes
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def read_picture(file: Path | Upload) -> Image.Image:
+    """Decode `file` to RGB.
 
     Raises:
         BadInputError: missing, or not a picture that Pillow can decode whole.
     """
+    source = BytesIO(file.content) if isinstance(file, Upload) else file
     try:
-        with Image.open(path) as picture:
+        with Image.open(source) as picture:
             picture.load()
             return picture if picture.mode == "RGB" else picture.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BadInputError(f"{path}: cannot be read as a picture ({error})") from error
+        # Pillow's own words name an object in memory, or the path once more.
+        unknown = isinstance(error, UnidentifiedImageError)
+        why = "of no known format" if unknown else error
+        raise BadInputError(f"{file}: cannot be read as a picture ({why})") from error
 
 
 def cell_box(picture: Image.Image) -> Box | None:

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.metrics import roc_curve
 
-from leukoscope.evaluation.bootstrap import Units, sample
+from leukoscope.evaluation.bootstrap import CLASS_OF, Units, sample
 from leukoscope.evaluation.metrics import Floats, Scored
 from leukoscope.evaluation.point import EVEN, HALF, OperatingPoint
 
@@ -41,15 +41,32 @@ def operating_points(scored: Scored, units: Units, prevalence: float) -> list[Op
     return [_point(name, float(threshold), scored, units) for name, threshold in chosen.items()]
 
 
+def curve(scored: Scored, units: Units) -> list[OperatingPoint]:
+    """Return what the thresholds 0.01, 0.02, … 0.99 do, for whoever chooses one by hand.
+
+    Args:
+        scored: validation cells of both classes.
+        units: their people.
+    """
+    thresholds = [percent / 100 for percent in range(1, 100)]
+    return [_point(f"{threshold:g}", threshold, scored, units) for threshold in thresholds]
+
+
 def _point(name: str, threshold: float, scored: Scored, units: Units) -> OperatingPoint:
     def both(weights: Floats) -> dict[str, Floats]:
         called = scored.calls(threshold, weights)
         return {metric: called[metric] for metric in ("sensitivity", "specificity")}
 
     found = sample(both, units)
+    error = {
+        metric: float(np.std(drawn)) if units.count(CLASS_OF[metric]) > 1 else None
+        for metric, drawn in found.drawn.items()
+    }
     return OperatingPoint(
         name=name,
         threshold=threshold,
-        **found.value,
-        **{f"{metric}_error": float(np.std(drawn)) for metric, drawn in found.drawn.items()},
+        sensitivity=found.value["sensitivity"],
+        specificity=found.value["specificity"],
+        sensitivity_error=error["sensitivity"],
+        specificity_error=error["specificity"],
     )

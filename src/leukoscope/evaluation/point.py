@@ -18,8 +18,8 @@ class OperatingPoint(BaseModel):
         threshold: probability of blast from which a cell is called one, calibrated.
         sensitivity: on the validation cells; optimistic where it was chosen by it.
         specificity: likewise.
-        sensitivity_error: standard error over the validation subjects.
-        specificity_error: likewise.
+        sensitivity_error: standard error over the validation subjects; None: only one has blasts.
+        specificity_error: likewise, of normal cells.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,5 +28,5 @@ class OperatingPoint(BaseModel):
     threshold: float
     sensitivity: float
     specificity: float
-    sensitivity_error: float
-    specificity_error: float
+    sensitivity_error: float | None
+    specificity_error: float | None

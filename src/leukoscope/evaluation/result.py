@@ -20,7 +20,7 @@ from leukoscope.errors import BadInputError
 from leukoscope.evaluation.bootstrap import Units
 from leukoscope.evaluation.calibration import fit_temperature, probability
 from leukoscope.evaluation.metrics import Scored
-from leukoscope.evaluation.operating import operating_points
+from leukoscope.evaluation.operating import curve, operating_points
 from leukoscope.evaluation.point import OperatingPoint
 from leukoscope.evaluation.prevalence import Prevalence
 from leukoscope.evaluation.review import Review
@@ -56,6 +56,7 @@ class Settled(Result):
         temperature: see `leukoscope.evaluation.calibration`.
         prior: likewise.
         points: see `leukoscope.evaluation.operating`.
+        curve: likewise.
         review: which calls are left to a person.
     """
 
@@ -63,6 +64,7 @@ class Settled(Result):
     temperature: float
     prior: float
     points: list[OperatingPoint]
+    curve: list[OperatingPoint]
     review: Review
 
     @classmethod
@@ -81,14 +83,17 @@ class Settled(Result):
         logit, truth = cells["logit"].to_numpy(), cells["label"].eq(1).to_numpy(dtype=bool)
         prior = prevalence.prior
         temperature = fit_temperature(logit, truth, prior)
-        calibrated = probability(logit, temperature, prior)
+        scored = Scored(truth, probability(logit, temperature, prior))
         units = Units.of(cells["person"], truth)
         return cls(
             epoch=epoch,
             temperature=temperature,
             prior=prior,
-            points=operating_points(Scored(truth, calibrated), units, prevalence.cells),
-            review=Review.of(calibrated, truth, pd.Series(units.unit)) if new else Review.nothing(),
+            points=operating_points(scored, units, prevalence.cells),
+            curve=curve(scored, units),
+            review=Review.of(scored.probability, truth, pd.Series(units.unit))
+            if new
+            else Review.nothing(),
         )
 
     def point(self, name: str) -> OperatingPoint:

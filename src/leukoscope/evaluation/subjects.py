@@ -57,8 +57,11 @@ def blast_share(
     """Return the share of blasts among a subject's cells, corrected for wrong calls, low and high.
 
     With sensitivity s and specificity c the share called blast is q = p s + (1 - p)(1 - c), so
-    p = (q + c - 1) / (s + c - 1): Rogan and Gladen 1978, American Journal of Epidemiology 107(1),
-    with their variance (delta method), cut to [0, 1]. NaN where calls are no better than chance.
+    p = (q + c - 1) / (s + c - 1): Rogan and Gladen 1978, American Journal of Epidemiology 107(1).
+    The interval is by their variance (delta method) around the share with z² more cells, half of
+    them called blast, without which few cells all called alike would seem certain (Lang and
+    Reiczigel 2014, Preventive Veterinary Medicine 113(1)). All are cut to [0, 1]. NaN where calls
+    are no better than chance; low and high also where s or c is known of a single other subject.
 
     Args:
         called_blast: cells of the subject that are called blast.
@@ -69,11 +72,17 @@ def blast_share(
     gain = point.sensitivity + point.specificity - 1
     if gain <= 0:
         return np.nan, np.nan, np.nan
-    called = called_blast / cells
-    share = (called + point.specificity - 1) / gain
-    variance = called * (1 - called) / cells
-    variance += (share * point.sensitivity_error) ** 2
-    variance += ((1 - share) * point.specificity_error) ** 2
-    reach = stats.norm.ppf((1 + level) / 2) * np.sqrt(variance) / gain
-    low, middle, high = np.clip([share - reach, share, share + reach], 0, 1).tolist()
-    return middle, low, high
+    share = (called_blast / cells + point.specificity - 1) / gain
+    share = float(np.clip(share, 0, 1))
+    if point.sensitivity_error is None or point.specificity_error is None:
+        return share, np.nan, np.nan
+    z = float(stats.norm.ppf((1 + level) / 2))
+    more = cells + z**2
+    called = (called_blast + z**2 / 2) / more
+    middle = (called + point.specificity - 1) / gain
+    variance = called * (1 - called) / more
+    variance += (middle * point.sensitivity_error) ** 2
+    variance += ((1 - middle) * point.specificity_error) ** 2
+    reach = z * np.sqrt(variance) / gain
+    low, high = np.clip([middle - reach, middle + reach], 0, 1).tolist()
+    return share, low, high

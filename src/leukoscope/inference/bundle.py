@@ -88,6 +88,7 @@ class BundleInfo(Part):
         temperature: that softens the log-odds.
         prior: log-odds that are then added, which training on classes drawn alike left out.
         points: operating points, 0.5 first.
+        curve: what other thresholds do, see `leukoscope.evaluation.operating.curve`.
         review: which calls are left to a person.
         limits: what flags are raised by.
         checks: of each graph, by its engine's name.
@@ -104,6 +105,7 @@ class BundleInfo(Part):
     temperature: float = Field(gt=0)
     prior: float
     points: list[OperatingPoint] = Field(min_length=1)
+    curve: list[OperatingPoint]
     review: Review
     limits: Limits
     checks: dict[str, Check]

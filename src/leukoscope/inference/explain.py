@@ -9,13 +9,14 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from leukoscope.cells.preprocess import preprocess, read_picture
+from leukoscope.cells.preprocess import Upload, preprocess, read_picture
 from leukoscope.errors import BadInputError
 from leukoscope.inference.bundle import KNOWN, Bundle
+from leukoscope.inference.inputs import subject_of
 from leukoscope.inference.model import Model
 from leukoscope.inference.saliency import Map, grad_cam, occlusion
 from leukoscope.inference.torch_engine import networks
-from leukoscope.progress import tracked
+from leukoscope.progress import silent, tracked
 
 NEAREST = 5
 """Training cells named for each picture."""
@@ -26,7 +27,7 @@ class Explanation:
     """One picture, explained.
 
     Attributes:
-        path: of the picture.
+        name: of the picture.
         call: its row in the table of calls, see `leukoscope.inference.calls`.
         pixels: (H, W, 3) uint8, what the networks see.
         grad_cam: (H, W), see `leukoscope.inference.saliency`.
@@ -34,7 +35,7 @@ class Explanation:
         nearest: a row a training cell, the nearest first: id, subject, label, distance.
     """
 
-    path: Path
+    name: str
     call: pd.Series
     pixels: NDArray[np.uint8]
     grad_cam: Map
@@ -42,32 +43,49 @@ class Explanation:
     nearest: pd.DataFrame
 
 
+class Explainer:
+    """Explains pictures by a bundle's networks themselves, in PyTorch: the maps are of them.
+
+    Raises:
+        BadInputError: the bundle is damaged.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.model, self.log_odds = Model(bundle, "torch"), networks(bundle)
+        self.known = pd.read_parquet(bundle.file(KNOWN))
+
+    def __call__(self, file: Path | Upload) -> Explanation:
+        """Return the explanation of a picture.
+
+        Raises:
+            BadInputError: it cannot be read.
+        """
+        pixels = preprocess(read_picture(file), self.model.bundle.info.preprocessing)
+        with torch.inference_mode():
+            (features,) = self.log_odds.features(torch.tensor(pixels)[None]).numpy()
+        order, distances = self.model.likeness.nearest(features, NEAREST)
+        return Explanation(
+            file.name,
+            self.model.predict([file], [subject_of(file.name)]).iloc[0],
+            pixels,
+            grad_cam(self.log_odds, pixels),
+            occlusion(self.log_odds, pixels),
+            self.known.iloc[order].assign(distance=distances.round(3)),
+        )
+
+
 def explain(bundle: Bundle, paths: Sequence[Path]) -> Iterator[Explanation]:
     """Yield the explanation of each of `paths`.
-
-    Pictures are called by the networks themselves, in PyTorch, for it is them that the maps are of.
 
     Raises:
         BadInputError: there is none, or one cannot be read, before any is explained.
     """
     if not paths:
         raise BadInputError("no pictures to explain")
-    model, log_odds = Model(bundle, "torch"), networks(bundle)
-    known = pd.read_parquet(bundle.file(KNOWN))
-    calls = model.predict(paths)
-    for reason in calls["reason"].dropna():
-        raise BadInputError(reason)
-    rows = zip(paths, calls.iterrows(), strict=True)
-    for path, (_, call) in tracked(rows, "explaining", len(paths), "cells"):
-        pixels = preprocess(read_picture(path), bundle.info.preprocessing)
-        with torch.inference_mode():
-            (features,) = log_odds.features(torch.tensor(pixels)[None]).numpy()
-        order, distances = model.likeness.nearest(features, NEAREST)
-        yield Explanation(
-            path,
-            call,
-            pixels,
-            grad_cam(log_odds, pixels),
-            occlusion(log_odds, pixels),
-            known.iloc[order].assign(distance=distances.round(3)),
-        )
+    for path in paths:
+        read_picture(path)
+    explainer = Explainer(bundle)
+    for path in tracked(paths, "explaining", len(paths), "cells"):
+        with silent():
+            explained = explainer(path)
+        yield explained

@@ -108,6 +108,7 @@ def export(source: Run | Ensemble, folder: Path, card: str = "") -> Bundle:
         temperature=settled.temperature,
         prior=settled.prior,
         points=settled.points,
+        curve=settled.curve,
         review=settled.review,
         limits=Limits.of(*(measured.iloc[store.rows(split)] for split in ("train", "validation"))),
         checks={"fp32": fp32, "int8": int8},

@@ -59,7 +59,7 @@ def find(sources: Sequence[Path]) -> Cells:
             found += _listed(source)
             tables.append(source)
         else:
-            found.append(Cell(source, _subject(source)))
+            found.append(Cell(source, subject_of(source)))
     return Cells(found, others, tables)
 
 
@@ -84,9 +84,10 @@ def _listed(table: Path) -> Iterator[Cell]:
         yield Cell(Path(path), subject if isinstance(subject, str) else None)
 
 
-def _subject(path: Path) -> str | None:
+def subject_of(path: Path | str) -> str | None:
+    """Return whose cell a picture shows, by C-NMC's UID names; None of other names."""
     try:
-        identity = cnmc.identify(path.name)
+        identity = cnmc.identify(Path(path).name)
     except ValueError:  # it begins like a UID name and is none
         return None
     return identity.subject if identity else None

@@ -16,7 +16,7 @@ from PIL import Image
 from leukoscope.cells.manifest import CLASSES
 from leukoscope.cells.outline import outline
 from leukoscope.cells.parallel import in_order
-from leukoscope.cells.preprocess import preprocess, read_picture
+from leukoscope.cells.preprocess import Upload, preprocess, read_picture
 from leukoscope.cores import cores
 from leukoscope.errors import BadInputError, listing
 from leukoscope.evaluation.calibration import probability
@@ -30,7 +30,7 @@ from leukoscope.progress import Bar
 CHUNK = 32
 """Pictures that a core computes at once, all turns of a cell among them."""
 
-Picture = Path | str | Image.Image | NDArray[np.uint8]
+Picture = Path | str | Upload | Image.Image | NDArray[np.uint8]
 """A file, or a picture: of PIL, or (H, W, 3) uint8 in red, green, blue."""
 
 SEPARATOR = "; "
@@ -87,7 +87,7 @@ class Model:
             BadInputError: the bundle cannot promise the coverage, or `pictures` is a single one, or
                 there are more or fewer `subjects`.
         """
-        if isinstance(pictures, str | Path | Image.Image):
+        if isinstance(pictures, str | Path | Upload | Image.Image):
             raise BadInputError("pictures are a list: of a single one, [picture]")
         subjects = [None] * len(pictures) if subjects is None else list(subjects)
         if len(subjects) != len(pictures):
@@ -176,8 +176,8 @@ def _opened(picture: Picture) -> Image.Image:
     Raises:
         BadInputError: it is a file that cannot be read, or an array of another form.
     """
-    if isinstance(picture, str | Path):
-        return read_picture(Path(picture))
+    if isinstance(picture, str | Path | Upload):
+        return read_picture(Path(picture) if isinstance(picture, str) else picture)
     if isinstance(picture, Image.Image):
         try:
             return picture.convert("RGB")
@@ -193,6 +193,8 @@ def _opened(picture: Picture) -> Image.Image:
 
 def _shown(picture: Picture) -> str | None:
     """Return a file's path as text, whatever bytes its name has; None of what is no file."""
+    if isinstance(picture, Upload):
+        return picture.name
     if not isinstance(picture, str | Path):
         return None
     return os.fsencode(picture).decode("utf-8", "backslashreplace")

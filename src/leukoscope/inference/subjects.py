@@ -2,12 +2,12 @@
 
 import pandas as pd
 
+from leukoscope.evaluation.point import OperatingPoint
 from leukoscope.evaluation.subjects import blast_share
-from leukoscope.inference.bundle import Bundle
 from leukoscope.inference.calls import REVIEW
 
 
-def by_subject(bundle: Bundle, calls: pd.DataFrame) -> pd.DataFrame:
+def by_subject(calls: pd.DataFrame, point: OperatingPoint) -> pd.DataFrame:
     """Return one row a subject, in the order of `calls`; pictures without one are left out.
 
     Columns: subject; cells, of which there is a probability; unread, pictures that could not be
@@ -17,10 +17,9 @@ def by_subject(bundle: Bundle, calls: pd.DataFrame) -> pd.DataFrame:
     `leukoscope.evaluation.subjects.blast_share`; empty where it cannot be told.
 
     Args:
-        bundle: that called.
         calls: see `leukoscope.inference.calls`.
+        point: of the bundle that called: from which probability a cell is likelier a blast.
     """
-    point = bundle.info.points[0]
     table = (
         calls.assign(
             cells=calls["probability"].notna(),

@@ -19,7 +19,7 @@ def write_explanations(explanations: Iterable[Explanation], folder: Path) -> Non
     rows = []
     for number, found in enumerate(explanations, start=1):
         maps = {"Grad-CAM": found.grad_cam, "occlusion": found.occlusion}
-        with atomic(folder / f"{number}-{found.path.stem}.png") as scratch:
+        with atomic(folder / f"{number}-{Path(found.name).stem}.png") as scratch:
             scratch.write_bytes(overlay(found.pixels, maps, title(found)))
         ranks = range(1, len(found.nearest) + 1)
         rows.append(found.nearest.assign(path=found.call["path"], rank=ranks))
@@ -32,6 +32,6 @@ def title(found: Explanation) -> str:
     """Say how a cell is called, and what the training cells most like it are."""
     blasts, cells = int((found.nearest["label"] == 1).sum()), len(found.nearest)
     return (
-        f"{found.path.name}: {found.call['call']}, probability of blast "
+        f"{found.name}: {found.call['call']}, probability of blast "
         f"{found.call['probability']:.2f}; blasts among the {cells} cells most like it: {blasts}"
     )

@@ -17,6 +17,17 @@ OPACITY = 0.85
 """Of what speaks most; what says nothing is not seen, and the cell is."""
 
 
+def tinted(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return a map, (H, W) in log-odds, as colours to lie over a cell, (H, W, 4) uint8.
+
+    As `overlay` draws it: what speaks most is nearly opaque, what says nothing is not seen.
+    """
+    reach = float(np.abs(values).max()) or 1.0
+    colours = TOWARDS(mpl.colors.Normalize(-reach, reach)(values))
+    colours[..., 3] = OPACITY * np.abs(values) / reach
+    return np.asarray((255 * colours).round(), np.uint8)
+
+
 def overlay(
     pixels: NDArray[np.uint8], maps: Mapping[str, NDArray[np.float32]], title: str
 ) -> bytes:
@@ -35,11 +46,9 @@ def overlay(
         cell.set_title("what the networks see")
         grey = pixels.mean(axis=2)
         for panel, (name, values) in zip(panels, maps.items(), strict=True):
-            reach = float(np.abs(values).max()) or 1.0
             panel.imshow(grey, cmap="gray", vmin=0)
-            alpha = OPACITY * np.abs(values) / reach
-            panel.imshow(values, cmap=TOWARDS, vmin=-reach, vmax=reach, alpha=alpha)
-            panel.set_title(f"{name}, up to {reach:.2g}")
+            panel.imshow(tinted(values))
+            panel.set_title(f"{name}, up to {np.abs(values).max():.2g}")
         for panel in (cell, *panels):
             panel.set_axis_off()
         scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(-1, 1), TOWARDS)
