@@ -15,6 +15,9 @@ ROOT = Path(__file__).parents[1]
 SHELL = {"", "sh", "bash", "shell", "console"}
 """What fenced commands may be called; an indented block is called nothing."""
 
+SHOWN = {"text", "yaml"}
+"""What a reader is only to look at."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -79,3 +82,5 @@ def _steps(document: Path, token: Token) -> Iterator[Step]:
         for line, command in enumerate(token.content.splitlines(), start=first):
             if command.strip():
                 yield Step(document, line, command, python=False)
+    else:
+        assert token.info in SHOWN, f"{document}:{first}: is {token.info!r} to be run?"
