@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LEUKOSCOPE := $(BIN)/leukoscope
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo studies release-model test bench bench-peers constraints clean
+.PHONY: help venv demo studies release-model test docs bench bench-peers constraints clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -54,6 +54,11 @@ test: venv  ## Style, types, directions between rooms, behaviour (10 minutes).
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+
+docs: venv  ## Build the documentation site in build/docs.
+	# The variable keeps the theme from advertising its successor.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo 'documentation: build/docs/index.html'
 
 bench: venv  ## Measure preparation, loading and training; write benchmarks/results/.
 	for claim in benchmarks/bench_*.py; do $(BIN)/python $$claim || exit 1; done

@@ -122,7 +122,7 @@ class Estimate(Result):
 class Calls(Result):
     """How cells are called at one operating point.
 
-    `confusion` counts cells by [true class][called class], 0 normal, 1 blast.
+    `confusion` counts cells by ``[true class][called class]``, 0 normal, 1 blast.
     """
 
     point: OperatingPoint
@@ -184,7 +184,7 @@ class Evaluation(Result):
 
     @property
     def confusion(self) -> list[list[int]] | None:
-        """Cells by [true class][called class] at 0.5; None without labels."""
+        """Cells by ``[true class][called class]`` at 0.5; None without labels."""
         return self.calls[0].confusion if self.calls else None
 
     @classmethod

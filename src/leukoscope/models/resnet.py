@@ -143,7 +143,7 @@ class ResNetBottleneck(ResidualBlock):
 class ResNet(nn.Module):
     """A residual network: (N, 3, H, W) float, H and W multiples of 32, → (N, classes) logits.
 
-    Options:
+    Keyword Args:
         stride_in: ``"1x1"`` (the paper) or ``"3x3"`` (v1.5); only bottlenecks differ.
         zero_init_residual: start each residual branch at zero, so that a block begins as the
             identity (Goyal et al. 2017, arXiv:1706.02677).

@@ -43,14 +43,17 @@ class RunConfig(BaseModel):
     """What ``config.yaml`` says.
 
     Attributes:
-        model, model_options: as for `leukoscope.models.create`.
+        model: a name, as for `leukoscope.models.create`.
+        model_options: likewise.
         recipe: how it is trained.
         seed: of the first weights and of the order of cells.
-        store, store_digest: absolute path, and what tells the store from another.
+        store: absolute path.
+        store_digest: what tells the store from another.
         division: how its cells are divided, None: as they were prepared.
         watch_test: note loss and accuracy on the test split each epoch, as the original lab did.
             Nothing is ever chosen by them.
-        device, precision: as lightning-fabric names accelerators and precisions.
+        device: as lightning-fabric names accelerators.
+        precision: as lightning-fabric names precisions.
         compile: the network, by torch's compiler; where that fails it is trained as it is.
         threads: of the CPU; a run repeats bit for bit for the same number.
         micro_batch: cells that pass the network at once, None: the recipe's whole batch. Steps stay
