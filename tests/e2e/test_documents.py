@@ -6,6 +6,7 @@ first, on whose files the others build. What two of them say alike is done once.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -83,13 +84,14 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
             env=os.environ | {"OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # with what it leaves running it ends as one group
         )
         try:
             assert server.stdout
             assert server.stdout.readline() == "ready\n"
             yield Reader(folder, programs / "bin")
         finally:
-            server.terminate()
+            os.killpg(server.pid, signal.SIGTERM)
             server.wait()
 
 

@@ -33,6 +33,11 @@ def serve(
     if token is not None and len(token) < SHORTEST_TOKEN:
         raise BadInputError(f"a token has at least {SHORTEST_TOKEN} characters")
     app = create(Model(bundle, engine, threads), token)
+    place = f"[{host}]" if ":" in host else host
+    print(f"{bundle.info.name}: http://{place}:{port} (Ctrl-C ends it)", flush=True)
+    if bundle.info.phantom:
+        print("trained on phantom cells: its calls say nothing about patients")
+    print("Research use only; not a medical device.", flush=True)
     uvicorn.run(
         app,
         host=host,

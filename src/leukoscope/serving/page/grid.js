@@ -34,6 +34,10 @@ function made(row) {
 function refresh(row) {
   const { tile } = row;
   const now = call(row);
+  // Of thousands of tiles few change at a time, and only those are drawn.
+  const state = `${now} ${row.mark} ${row === list.chosen}`;
+  if (tile.state === state) return;
+  tile.state = state;
   tile.dataset.call = now ?? "none";
   tile.ariaLabel = words(row);
   tile.title = row.path;

@@ -244,7 +244,6 @@ async function record(value) {
   arrange();
   say(value ? `${row.path}: ${WORD[value]}` : `${row.path}: your call is taken back`);
   if (value) choose(placeOf(row) < 0 ? at(place) : along(1), { focus: !byId("detail").contains(document.activeElement) });
-  soon();
 }
 
 async function back() {
@@ -253,7 +252,6 @@ async function back() {
   arrange();
   if (placeOf(row) >= 0) choose(row);
   say(`undone: ${row.path}`);
-  soon();
 }
 
 function go(steps) {
