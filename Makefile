@@ -53,7 +53,7 @@ test: venv  ## Style, types, directions between rooms, behaviour (10 minutes).
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 docs: venv  ## Build the documentation site in build/docs.
 	# The variable keeps the theme from advertising its successor.

@@ -22,10 +22,14 @@ export async function kept() {
   return { rows, settings };
 }
 
-/** Keep rows, without the files themselves. */
-export function keep(rows) {
+/** Keep rows, without the files themselves. Where there is no room for them, the document is told: "unkept". */
+export async function keep(rows) {
   const cells = database.transaction("cells", "readwrite", { durability: "strict" }).objectStore("cells");
-  return Promise.all(rows.map(({ file, tile, ...row }) => done(cells.put(row))));
+  try {
+    await Promise.all(rows.map(({ file, tile, ...row }) => done(cells.put(row))));
+  } catch (error) {
+    document.dispatchEvent(new CustomEvent("unkept", { detail: error.message }));
+  }
 }
 
 export function keepSettings(settings) {

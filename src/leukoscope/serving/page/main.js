@@ -332,6 +332,10 @@ document.addEventListener("drop", (event) => {
   if (list.model) take(event.dataTransfer.items);
 });
 
+document.addEventListener("unkept", ({ detail: why }) => {
+  problem(`This browser cannot keep the review (${why}): export it before you leave the page.`);
+});
+
 on("stop", "click", () => calling?.abort());
 on("retry", "click", callAll);
 on("export", "click", () => {
