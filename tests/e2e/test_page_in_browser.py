@@ -293,8 +293,8 @@ def test_a_folder_without_pictures_is_said(page: Page, tmp_path: Path) -> None:
 
 def test_a_browser_without_room_says_that_it_keeps_nothing(page: Page, tmp_path: Path) -> None:
     page.evaluate(
-        "IDBObjectStore.prototype.put = "
-        "() => { throw new DOMException('it is full', 'QuotaExceededError'); }"
+        "() => { IDBObjectStore.prototype.put = "
+        "() => { throw new DOMException('it is full', 'QuotaExceededError'); }; }"
     )
     draw_cell(tmp_path / "cell.bmp", 1, seed=1)
     drop(page, tmp_path / "cell.bmp")
