@@ -5,6 +5,7 @@ Heavy imports stand inside the commands, so that ``--help`` answers at once.
 
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -232,6 +233,13 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with a run folder or a checkpoint.")
     ] = None,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard",
+            help="Also write curves, in RUN/tensorboard; --resume goes on with them.",
+        ),
+    ] = False,
     seed: Seed = 0,
     device: Device = "auto",
     precision: Precision = None,
@@ -241,15 +249,19 @@ def train(
     checkpoint_activations: CheckpointActivations = False,
 ) -> None:
     """Train a network from scratch."""
+    from leukoscope.training.events import Events, summary_writer
     from leukoscope.training.run import MACHINE, Run, RunConfig
     from leukoscope.training.trainer import train as fit
 
+    if tensorboard:
+        summary_writer()  # refused before any work
+    start = None
     if resume:
         checkpoint = resume if resume.is_file() else None
         run = Run.open(resume.parent.parent if checkpoint else resume)
         told = {name: context.get_parameter_source(name) for name in context.params}
         given = {name for name, by in told.items() if by and by.name == "COMMANDLINE"}
-        if others := sorted(given - MACHINE - {"resume"}):
+        if others := sorted(given - MACHINE - {"resume", "tensorboard"}):
             raise BadInputError(
                 "--resume takes everything from the run but settings of the machine: no "
                 + ", ".join(others)
@@ -257,7 +269,7 @@ def train(
         settings = {name: context.params[name] for name in given & MACHINE}
         run = run.configured(run.config.model_copy(update=settings))
         last = run.checkpoint("last")
-        fit(run, checkpoint or (last if last.exists() else None))
+        start = checkpoint or (last if last.exists() else None)
     else:
         if not store or not output:
             raise BadInputError("a store and --output are needed (or --resume RUN)")
@@ -271,7 +283,8 @@ def train(
             **_machine(context),
         )
         run = Run.create(output, config)
-        fit(run)
+    with Events(run) if tensorboard or Events.exist(run) else nullcontext() as after_epoch:
+        fit(run, start, after_epoch)
     print(f"{run.config.model} is trained: {run.folder}")
 
 
