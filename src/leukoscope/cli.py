@@ -72,6 +72,17 @@ def main() -> None:
     except LeukoscopeError as error:
         print(f"leukoscope: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("", "leukoscope"):
+            raise
+        # As where only what prediction needs is installed, see requirements-predict.txt.
+        print(
+            f"leukoscope: this needs {missing}, which is not installed here: "
+            "pip install leukoscope brings all that it can need",
+            file=sys.stderr,
+        )
+        sys.exit(BadInputError.exit_code)
 
 
 @app.callback(invoke_without_command=True)
