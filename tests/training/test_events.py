@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,7 +66,9 @@ def assert_as_in_the_history(run: Run) -> None:
         np.testing.assert_array_equal(found[names[column]], history[column].astype(np.float32))
 
 
-def train_with_events(run: Run, start: Path | None = None) -> None:
+def train_with_events(run: Run, start: Path) -> None:
+    """Go on with `run` in a sitting of its own."""
+    time.sleep(1)  # files are read in the order of the seconds in which they begin
     with Events(run) as after_epoch:
         train(run, start, after_epoch)
 
@@ -130,6 +133,25 @@ def test_events_follow_a_run_that_goes_back_to_an_earlier_checkpoint(new_run: Ne
         train(run, None, look)
     train_with_events(run, early)
     assert_as_in_the_history(run)
+
+
+def test_a_tensorboard_that_looks_on_forgets_what_is_written_anew(new_run: NewRun) -> None:
+    run, network = new_run(), torch.nn.Identity()
+    rows = [{"epoch": epoch, "train_loss": 1 / epoch} for epoch in (1, 2, 3)]
+    watching = EventAccumulator(str(run.folder / FOLDER))
+
+    with Events(run) as events:
+        for row in rows[:2]:
+            events(row, network)
+    assert [event.step for event in watching.Reload().Scalars("loss/train")] == [1, 2]
+
+    run.write_history(rows[:1])  # the second epoch was not kept
+    time.sleep(1)  # as above
+    with Events(run) as events:
+        for row in rows[1:]:
+            events(row, network)
+            run.write_history(rows[: row["epoch"]])
+    assert [event.step for event in watching.Reload().Scalars("loss/train")] == [1, 2, 3]
 
 
 def test_a_finished_run_has_events_once_they_are_asked_for(new_run: NewRun) -> None:

@@ -16,9 +16,10 @@ FOLDER = "tensorboard"
 class Events:
     """Adds each epoch of a run to its event files: a callback of `trainer.train`, and a context.
 
-    They are written anew in each sitting, beginning with the epochs that the history has already.
-    So they hold every epoch once, wherever the run was interrupted, from whichever checkpoint it
-    goes on, and also where its first epochs were trained without them.
+    Each sitting begins a file of its own, with the epochs that the history has already, and says
+    that what the files before tell is void: TensorBoard shows every epoch once, wherever the run
+    was interrupted, from whichever checkpoint it goes on, and also where its first epochs were
+    trained without events.
 
     Args:
         run: whose ``tensorboard/`` they are.
@@ -29,12 +30,8 @@ class Events:
 
     def __init__(self, run: Run) -> None:
         self.run, self.last = run, 0
-        folder = run.folder / FOLDER
-        writer = summary_writer()
-        for earlier in folder.glob("events.out.tfevents.*"):
-            earlier.unlink()
-        # A TensorBoard that is looking on forgets what those told.
-        self.writer = writer(folder, purge_step=0)
+        # Earlier files stay: a TensorBoard that is looking on would not get over their end.
+        self.writer = summary_writer()(run.folder / FOLDER, purge_step=0)
 
     @staticmethod
     def exist(run: Run) -> bool:
@@ -55,7 +52,7 @@ class Events:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the files; they hold the history also where no epoch was trained."""
+        """Close the file; it holds the history also where no epoch was trained."""
         self._catch_up()
         self.writer.close()
 
