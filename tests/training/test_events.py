@@ -171,9 +171,12 @@ def test_without_the_extra_they_are_refused(
         Events(new_run())
 
 
-def test_training_without_events_imports_no_tensorboard() -> None:
+def test_training_without_events_imports_no_tensorboard(store: Store, tmp_path: Path) -> None:
     code = (
-        "import sys; from leukoscope.training import events, trainer; "
+        "import sys; from leukoscope.cli import app; app(standalone_mode=False); "
         "sys.exit('tensorboard' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    words = ["train", store.folder, "-o", tmp_path / "run", "--set", "epochs=1", "--threads", "1"]
+    subprocess.run([sys.executable, "-c", code, *words], check=True)
+    assert (tmp_path / "run" / "history.csv").exists()
+    assert not (tmp_path / "run" / FOLDER).exists()
