@@ -58,7 +58,7 @@ class Maker:
         """Return what makes one picture of each kind."""
         return {
             "whole smears": self.smear,
-            "blank or saturated": self.blank,
+            "one colour": self.blank,
             "photographs": self.photograph,
             "photographs cut to a disc": self.disc,
             "several cells": self.several,
