@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LEUKOSCOPE := $(BIN)/leukoscope
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo studies release-model test docs bench bench-peers constraints clean
+.PHONY: help venv demo studies release-model test check-bare docs bench bench-peers constraints clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -59,6 +59,23 @@ docs: venv  ## Build the documentation site in build/docs.
 	# The variable keeps the theme from advertising its successor.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo 'documentation: build/docs/index.html'
+
+BARE := build/bare
+
+check-bare: venv  ## Predict where torch is not installed: the same calls, byte for byte (2 minutes).
+	rm -rf $(BARE) build/lib
+	$(PYTHON) -m venv $(BARE)/venv
+	$(BARE)/venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-predict.txt
+	$(BARE)/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps .
+	$(BARE)/venv/bin/python -c 'import torch' 2>&1 | grep "No module named 'torch'"
+	$(LEUKOSCOPE) phantom $(BARE)/cells --subjects 12 --cells 60
+	$(LEUKOSCOPE) manifest $(BARE)/cells -o $(BARE)/cells.csv
+	$(LEUKOSCOPE) prepare $(BARE)/cells.csv -o $(BARE)/store --size 32
+	$(LEUKOSCOPE) train $(BARE)/store -o $(BARE)/run --set epochs=1 --set batch_size=8
+	$(LEUKOSCOPE) export $(BARE)/run -o $(BARE)/bundle
+	$(LEUKOSCOPE) predict $(BARE)/bundle $(BARE)/cells.csv -o $(BARE)/whole.csv --engine fp32
+	$(BARE)/venv/bin/leukoscope predict $(BARE)/bundle $(BARE)/cells.csv -o $(BARE)/bare.csv --engine fp32
+	cmp $(BARE)/whole.csv $(BARE)/bare.csv
 
 bench: venv  ## Measure preparation, loading and training; write benchmarks/results/.
 	for claim in benchmarks/bench_*.py; do $(BIN)/python $$claim || exit 1; done

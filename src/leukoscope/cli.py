@@ -5,6 +5,7 @@ Heavy imports stand inside the commands, so that ``--help`` answers at once.
 
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -75,6 +76,17 @@ def main() -> None:
     except LeukoscopeError as error:
         print(f"leukoscope: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("", "leukoscope"):
+            raise
+        # As where only what prediction needs is installed, see requirements-predict.txt.
+        print(
+            f"leukoscope: this needs {missing}, which is not installed here: "
+            "pip install leukoscope brings all that it can need",
+            file=sys.stderr,
+        )
+        sys.exit(BadInputError.exit_code)
 
 
 @app.callback(invoke_without_command=True)
@@ -236,6 +248,13 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with a run folder or a checkpoint.")
     ] = None,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            "--tensorboard",
+            help="Also write curves, in RUN/tensorboard; --resume goes on with them.",
+        ),
+    ] = False,
     seed: Seed = 0,
     device: Device = "auto",
     precision: Precision = None,
@@ -245,15 +264,19 @@ def train(
     checkpoint_activations: CheckpointActivations = False,
 ) -> None:
     """Train a network from scratch."""
+    from leukoscope.training.events import Events, summary_writer
     from leukoscope.training.run import MACHINE, Run, RunConfig
     from leukoscope.training.trainer import train as fit
 
+    if tensorboard:
+        summary_writer()  # refused before any work
+    start = None
     if resume:
         checkpoint = resume if resume.is_file() else None
         run = Run.open(resume.parent.parent if checkpoint else resume)
         told = {name: context.get_parameter_source(name) for name in context.params}
         given = {name for name, by in told.items() if by and by.name == "COMMANDLINE"}
-        if others := sorted(given - MACHINE - {"resume"}):
+        if others := sorted(given - MACHINE - {"resume", "tensorboard"}):
             raise BadInputError(
                 "--resume takes everything from the run but settings of the machine: no "
                 + ", ".join(others)
@@ -261,7 +284,7 @@ def train(
         settings = {name: context.params[name] for name in given & MACHINE}
         run = run.configured(run.config.model_copy(update=settings))
         last = run.checkpoint("last")
-        fit(run, checkpoint or (last if last.exists() else None))
+        start = checkpoint or (last if last.exists() else None)
     else:
         if not store or not output:
             raise BadInputError("a store and --output are needed (or --resume RUN)")
@@ -275,7 +298,8 @@ def train(
             **_machine(context),
         )
         run = Run.create(output, config)
-        fit(run)
+    with Events(run) if tensorboard or Events.exist(run) else nullcontext() as after_epoch:
+        fit(run, start, after_epoch)
     print(f"{run.config.model} is trained: {run.folder}")
 
 

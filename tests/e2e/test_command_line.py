@@ -12,10 +12,12 @@ from typing import get_args, get_type_hints
 import pandas as pd
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from leukoscope import cli
 from leukoscope.cells import manifest
 from leukoscope.cells.splits import Policy
+from leukoscope.cells.store import Store
 from leukoscope.training.checkpoint import Checkpoint
 
 Leukoscope = Callable[..., subprocess.CompletedProcess[str]]
@@ -65,7 +67,7 @@ def test_train_interrupt_resume_evaluate_submit(
     leukoscope(*words, "whole")
 
     training = subprocess.Popen(
-        [sys.executable, "-m", "leukoscope", *words, "stopped"],
+        [sys.executable, "-m", "leukoscope", *words, "stopped", "--tensorboard"],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
@@ -80,6 +82,12 @@ def test_train_interrupt_resume_evaluate_submit(
     said = leukoscope("train", "--resume", "stopped", "--model", "resnet50", status=2).stderr
     assert "settings of the machine: no model" in said
     leukoscope("train", "--resume", "stopped", "--checkpoint-activations")
+    events = EventAccumulator(str(tmp_path / "stopped" / "tensorboard")).Reload()
+    losses = pd.read_csv(tmp_path / "stopped" / "history.csv")["validation_loss"]
+    told = {event.step: event.value for event in events.Scalars("loss/validation")}
+    assert told == dict(enumerate(losses.astype("float32"), start=1))
+    assert len(events.Scalars("loss/validation")) == len(losses) == 6
+    assert not (tmp_path / "whole" / "tensorboard").exists()
     ours, theirs = (
         Checkpoint.load(tmp_path / name / "checkpoints" / "last.ckpt").model
         for name in ("stopped", "whole")
@@ -184,6 +192,25 @@ def test_bad_input_is_one_sentence_and_status_2(
     said = capsys.readouterr().err
     assert said.startswith("leukoscope: ")
     assert message in said
+
+
+def test_curves_without_their_extra_are_refused_before_any_work(
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
+    words = ["train", str(store.folder), "-o", str(tmp_path / "run"), "--tensorboard"]
+    monkeypatch.setattr(sys, "argv", ["leukoscope", *words])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("leukoscope: ")
+    assert said.endswith("pip install 'leukoscope[track]'\n")
+    assert not (tmp_path / "run").exists()
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -122,9 +122,9 @@ def test_gradients_are_kept_when_a_training_is_stopped(
     )
 
     def stop_after_two(run: Run, after_epoch: object) -> None:
-        def look(epoch: int, model: object) -> None:
-            after_epoch(epoch, model)
-            if epoch == 2:  # measured, but the epoch is not closed
+        def look(row: dict[str, float], model: object) -> None:
+            after_epoch(row, model)
+            if row["epoch"] == 2:  # measured, but the epoch is not closed
                 raise Interrupted("stopped")
 
         real(run, look)

@@ -158,7 +158,7 @@ def test_the_average_of_the_weights_is_what_is_judged(new_run: NewRun, store: St
     run = new_run("averaged", [*SETTINGS, "epochs=1", "averaging=0.75", "batch_size=12"])
     seen = []
 
-    def look(_: int, model: torch.nn.Module) -> None:
+    def look(_: dict[str, float], model: torch.nn.Module) -> None:
         seen.append(model.state_dict()["fc.weight"].clone())
 
     train(run, after_epoch=look)

@@ -97,6 +97,8 @@ def _suffix(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".parquet"):
         raise BadInputError(f"{path}: a manifest is a .csv or a .parquet file")
+    if suffix == ".parquet":
+        import pyarrow  # noqa: F401 - pandas needs it; said here, by its name, where it is missing
     return suffix
 
 

@@ -51,6 +51,8 @@ def writable(target: Path, sources: Sequence[Path] = ()) -> str:
     suffix = target.suffix.lower()
     if suffix not in (".csv", ".parquet", ".jsonl"):
         raise BadInputError(f"{target}: calls are written as .csv, .parquet or .jsonl")
+    if suffix == ".parquet":
+        import pyarrow  # noqa: F401 - pandas needs it; said here, by its name, where it is missing
     if target.resolve() in [source.resolve() for source in sources]:
         raise BadInputError(f"{target} is read from: the calls would replace it")
     try:

@@ -137,7 +137,7 @@ def _norms_while_training(run: Run, cells: int) -> pd.DataFrame:
 
     if not path.exists():
         look(0, first_model(run).to(sample.device))
-    complete(run, look)
+    complete(run, lambda row, model: look(int(row["epoch"]), model))
     return pd.read_csv(path)
 
 

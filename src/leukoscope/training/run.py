@@ -4,6 +4,7 @@
 - ``history.csv``: one row an epoch,
 - ``checkpoints/last.ckpt`` and ``best.ckpt`` (best on validation),
 - ``environment.json``: versions and machine,
+- ``tensorboard/``: the history as event files, where they were asked for,
 - ``predictions-<split>.parquet``, ``metrics-<split>.json``: written by the evaluation.
 """
 

@@ -49,8 +49,11 @@ SMALLEST_PART = 2
 CALMER = "the last checkpoint is from before. Try a smaller learning rate."
 """What to do after a training that diverged."""
 
-AfterEpoch = Callable[[int, torch.nn.Module], None]
-"""Looks at the network after an epoch (from 1), before its checkpoint; must leave it as it is."""
+AfterEpoch = Callable[[dict[str, float], torch.nn.Module], None]
+"""Looks at an epoch's row of the history and at the network, before both are kept.
+
+It must leave them as they are.
+"""
 
 
 class Interrupted(LeukoscopeError):  # noqa: N818 - an interruption is no error of the training
@@ -77,7 +80,7 @@ def train(run: Run, resume: Path | None = None, after_epoch: AfterEpoch | None =
     Args:
         run: new, or one to go on with.
         resume: a checkpoint of `run` to go on from; None starts from scratch.
-        after_epoch: what a study measures while the network learns.
+        after_epoch: what is measured or shown while the network learns.
 
     Raises:
         BadInputError: the store or the checkpoint cannot be used.
@@ -201,7 +204,7 @@ class Trainer:
         row["images_per_second"] = round(speed, 1)
         row["seconds"] = round(earlier + time.monotonic() - started, 1)
         if self.after_epoch:
-            self.after_epoch(progress.epoch + 1, self.judging.module)
+            self.after_epoch(row, self.judging.module)
         self._close_epoch(row)
 
     def _gradients(self, batch: Batch, bar: Bar) -> tuple[torch.Tensor, torch.Tensor]:
