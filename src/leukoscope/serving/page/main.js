@@ -195,7 +195,7 @@ function subjects(rows) {
   const select = byId("subject");
   byId("subject-field").hidden = !names.length;
   if (select.options.length === names.length + 1) return;
-  select.replaceChildren(new Option(`all ${names.length}`, ""), ...names.map((name) => new Option(name, name)));
+  select.replaceChildren(new Option(`all ${names.length} subjects`, ""), ...names.map((name) => new Option(name, name)));
   select.value = list.view.subject;
 }
 

@@ -46,7 +46,7 @@ function line(subject, rows, told) {
 function share(told) {
   if (told?.blast_share == null) return "–";
   const { blast_share: share, blast_share_low: low, blast_share_high: high } = told;
-  return `${percent(share)} (${low === null ? "unknown" : `${percent(low)} to ${percent(high)}`})`;
+  return `${percent(share)} (${low === null ? "interval unknown" : `${percent(low)} to ${percent(high)}`})`;
 }
 
 const percent = (share) => `${(100 * share).toFixed(0)} %`;
