@@ -136,4 +136,6 @@ def _with_span(estimate: Estimate, form: str = ".3f") -> str:
 
 
 def _share(value: float, low: float, high: float) -> str:
-    return "–" if pd.isna(value) else f"{value:.1%} ({low:.1%} to {high:.1%})"
+    if pd.isna(value):
+        return "–"
+    return f"{value:.1%} ({'interval unknown' if pd.isna(low) else f'{low:.1%} to {high:.1%}'})"
