@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -131,14 +132,19 @@ def beside() -> bool:
 
 
 def would_install(words: list[str]) -> None:
-    """Check, without a network, that ``pip install 'leukoscope[…]'`` names extras that are."""
+    """Check, without a network, that what ``pip install`` names is there: extras, and lists."""
     from packaging.requirements import Requirement
 
-    verb, text = words
-    asked = Requirement(text)
     told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert (verb, asked.name) == ("install", told["name"]), words
-    assert asked.extras <= set(told["optional-dependencies"]), words
+    verb, *rest = words
+    assert verb == "install", words
+    for before, word in pairwise(["", *rest]):
+        if before in ("-c", "-r"):
+            assert (ROOT / word).exists(), words
+        elif not word.startswith("-"):
+            asked = Requirement(word)
+            assert asked.name == told["name"], words
+            assert asked.extras <= set(told["optional-dependencies"]), words
 
 
 def shrink() -> None:

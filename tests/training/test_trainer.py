@@ -248,6 +248,12 @@ def test_parts_of_a_batch_add_up_to_its_gradients(new_run: NewRun, micro_batch: 
         torch.testing.assert_close(ours, theirs)
 
 
+def test_what_would_crash_in_short_numbers_is_refused(new_run: NewRun) -> None:
+    narrow = new_run("narrow", model_options={"width": 8}, precision="bf16-mixed")
+    with pytest.raises(BadInputError, match="fewer than 16 filters"):
+        train(narrow)
+
+
 def test_activations_computed_twice_change_nothing(new_run: NewRun) -> None:
     kept = gradients(new_run("kept"))
     forgotten = gradients(new_run("forgotten", checkpoint_activations=True))
