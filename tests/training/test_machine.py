@@ -8,7 +8,7 @@ import torch
 from leukoscope import models
 from leukoscope.errors import BadInputError
 from leukoscope.training import machine
-from leukoscope.training.machine import FEWEST, judging_device, settled
+from leukoscope.training.machine import FEWEST, judging_device, settled, threads_for
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -22,10 +22,6 @@ OPEN: dict[str, Any] = {
 }
 
 
-with torch.device("meta"):
-    WIDE, NARROW = (models.create("resnet18", width=width) for width in (FEWEST, FEWEST - 1))
-
-
 def on(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.setattr(machine, "device_of", lambda _: torch.device(kind))
 
@@ -36,18 +32,17 @@ def test_a_cpu_takes_short_numbers_where_they_pay(
 ) -> None:
     rates = {"32-true": 100.0, "bf16-mixed": 100.0 * gain}
     monkeypatch.setattr(machine, "_rate", rates.__getitem__)
-    assert settled(OPEN | {"device": "cpu"}, WIDE) == OPEN | {
+    assert settled(OPEN | {"device": "cpu"}) == OPEN | {
         "device": "cpu",
         "precision": chosen,
         "compile": False,
     }
 
 
-def test_where_short_numbers_would_crash_none_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_rate", {"32-true": 1.0, "bf16-mixed": 9.0}.__getitem__)
-    here = OPEN | {"device": "cpu", "threads": 2}
-    assert settled(here, NARROW)["precision"] == "32-true"
-    assert settled(here, WIDE)["precision"] == "bf16-mixed"
+def test_a_network_that_torch_cannot_share_trains_on_one_thread() -> None:
+    with torch.device("meta"):
+        wide, narrow = (models.create("resnet18", width=width) for width in (FEWEST, FEWEST - 1))
+    assert (threads_for(wide, 2), threads_for(narrow, 2)) == (2, 1)
 
 
 def test_both_precisions_are_measured() -> None:
@@ -58,16 +53,16 @@ def test_both_precisions_are_measured() -> None:
 def test_cuda_takes_short_numbers_and_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
     on(monkeypatch, "cuda")
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda _: True)
-    found = settled(OPEN, WIDE)
+    found = settled(OPEN)
     assert (found["precision"], found["compile"]) == ("bf16-mixed", True)
-    assert not settled(OPEN | {"checkpoint_activations": True}, WIDE)["compile"]
+    assert not settled(OPEN | {"checkpoint_activations": True})["compile"]
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda _: False)
-    assert settled(OPEN, WIDE)["precision"] == "32-true"
+    assert settled(OPEN)["precision"] == "32-true"
 
 
 def test_mps_stays_with_what_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     on(monkeypatch, "mps")
-    found = settled(OPEN, WIDE)
+    found = settled(OPEN)
     assert (found["precision"], found["compile"]) == ("32-true", False)
 
 
@@ -75,13 +70,13 @@ def test_mps_stays_with_what_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_the_user_says_stays(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     on(monkeypatch, kind)
     said = OPEN | {"precision": "64-true", "compile": kind == "cpu"}
-    assert settled(said, WIDE) == said
+    assert settled(said) == said
 
 
 def test_a_device_that_is_not_here_is_refused() -> None:
     missing = "mps" if torch.cuda.is_available() else "cuda"
     with pytest.raises(BadInputError, match=f"device {missing} cannot be used"):
-        settled(OPEN | {"device": missing}, WIDE)
+        settled(OPEN | {"device": missing})
 
 
 def test_networks_are_judged_on_cuda_where_there_is_any(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -248,10 +248,20 @@ def test_parts_of_a_batch_add_up_to_its_gradients(new_run: NewRun, micro_batch: 
         torch.testing.assert_close(ours, theirs)
 
 
-def test_what_would_crash_in_short_numbers_is_refused(new_run: NewRun) -> None:
-    narrow = new_run("narrow", model_options={"width": 8}, precision="bf16-mixed")
-    with pytest.raises(BadInputError, match="fewer than 16 filters"):
-        train(narrow)
+def test_a_narrow_network_lives_through_several_threads(store: Store, tmp_path: Path) -> None:
+    # On two it would end the process, tests and all.
+    config = RunConfig.plan(
+        store.folder,
+        "resnet18",
+        "lab",
+        [*SETTINGS, "epochs=3"],
+        threads=2,
+        device="cpu",
+        model_options={"width": 4},
+    )
+    narrow = Run.create(tmp_path / "run", config)
+    train(narrow)
+    assert len(narrow.history) == 3
 
 
 def test_activations_computed_twice_change_nothing(new_run: NewRun) -> None:

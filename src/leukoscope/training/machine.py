@@ -18,8 +18,8 @@ LEAD = 1.2
 """How many times as fast bfloat16 has to be on a CPU to be worth its rounding."""
 
 FEWEST = 16
-"""Filters of a convolution that torch can compute in bfloat16 on a CPU: with 12 and fewer, on two
-threads, torch 2.13 writes beyond its memory within a few steps, and the process ends."""
+"""Filters of a convolution that torch can differentiate on several threads of a CPU: with 12 and
+fewer, channels last, torch 2.13 writes beyond its memory in a few steps, and the process ends."""
 
 BATCH, CHANNELS, SIDE, ROUNDS = 8, 128, 28, 3
 """Of the convolution that decides: one of ResNet-18's middle at 224 px."""
@@ -47,13 +47,13 @@ def judging_device(trained_on: Device) -> torch.device:
     return torch.device("cuda" if anywhere else "cpu")
 
 
-def too_narrow(network: nn.Module) -> bool:
-    """Return whether bfloat16 on a CPU is not for `network`, see `FEWEST`."""
+def threads_for(network: nn.Module, threads: int) -> int:
+    """Return how many of `threads` a CPU may train `network` on: all, or one, see `FEWEST`."""
     filters = [layer.out_channels for layer in network.modules() if isinstance(layer, nn.Conv2d)]
-    return min(filters) < FEWEST
+    return threads if min(filters) >= FEWEST else 1
 
 
-def settled(settings: dict[str, Any], network: nn.Module) -> dict[str, Any]:
+def settled(settings: dict[str, Any]) -> dict[str, Any]:
     """Return a run's `settings` with what pays on this machine where they are None.
 
     On CUDA that is bfloat16 and a compiled network; on a CPU bfloat16 only where a convolution,
@@ -61,7 +61,6 @@ def settled(settings: dict[str, Any], network: nn.Module) -> dict[str, Any]:
 
     Args:
         settings: fields of `RunConfig`, among them what the answer depends on.
-        network: that is to be trained, on any device.
 
     Raises:
         BadInputError: this machine has no such device.
@@ -71,16 +70,14 @@ def settled(settings: dict[str, Any], network: nn.Module) -> dict[str, Any]:
     if "precision" in left_open or "compile" in left_open:
         kind = device_of(settings.get("device", "auto")).type
         if "precision" in left_open:
-            found["precision"] = _precision(kind, settings["threads"], network)
+            found["precision"] = _precision(kind, settings["threads"])
         if "compile" in left_open:
             # What is computed twice must not be compiled: torch cannot tell the passes apart.
             found["compile"] = kind == "cuda" and not settings.get("checkpoint_activations")
     return settings | found
 
 
-def _precision(kind: str, threads: int, network: nn.Module) -> Precision:
-    if kind == "cpu" and too_narrow(network):
-        return "32-true"
+def _precision(kind: str, threads: int) -> Precision:
     if kind == "cpu":
         torch.set_num_threads(threads)
         among: list[Precision] = ["32-true", "bf16-mixed"]

@@ -105,15 +105,14 @@ class RunConfig(BaseModel):
             BadInputError: no such store, model, recipe or device, or the model takes no such
                 options.
         """
-        with torch.device("meta"):
-            network = models.create(model, **settings.get("model_options", {}))
+        models.parameters(model, **settings.get("model_options", {}))
         chosen, digest = recipe(recipe_name, overrides), Store.open(store).digest
         return cls(
             model=model,
             recipe=chosen,
             store=str(store.resolve()),
             store_digest=digest,
-            **settled(settings, network),
+            **settled(settings),
         )
 
 

@@ -30,7 +30,7 @@ from leukoscope.training.checkpoint import (
     restore_random_state,
 )
 from leukoscope.training.lesson import Lesson
-from leukoscope.training.machine import FEWEST, too_narrow
+from leukoscope.training.machine import threads_for
 from leukoscope.training.memory import checkpoint_activations, out_of_memory, parts
 from leukoscope.training.optimizer import optimizer_of
 from leukoscope.training.run import Run
@@ -128,12 +128,7 @@ class Trainer:
 
         torch.manual_seed(run.config.seed)
         model = models.create(run.config.model, **run.config.model_options)
-        on_cpu = self.fabric.device.type == "cpu"
-        if on_cpu and run.config.precision == "bf16-mixed" and too_narrow(model):
-            raise BadInputError(
-                f"on a CPU a network with fewer than {FEWEST} filters in a layer cannot be trained "
-                "in bfloat16, which would crash: choose --precision 32-true"
-            )
+        torch.set_num_threads(threads_for(model, run.config.threads))
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if run.config.checkpoint_activations:
             checkpoint_activations(model)

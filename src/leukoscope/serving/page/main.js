@@ -236,18 +236,18 @@ function say(words) {
 
 // ---------------------------------------------------------------- doing
 
-async function record(value) {
+function record(value) {
   const row = list.chosen;
   if (!row) return;
   const place = placeOf(row);
-  await mark(row, value);
+  mark(row, value);
   arrange();
   say(value ? `${row.path}: ${WORD[value]}` : `${row.path}: your call is taken back`);
   if (value) choose(placeOf(row) < 0 ? at(place) : along(1), { focus: !byId("detail").contains(document.activeElement) });
 }
 
-async function back() {
-  const row = await undo();
+function back() {
+  const row = undo();
   if (!row) return;
   arrange();
   if (placeOf(row) >= 0) choose(row);

@@ -43,31 +43,33 @@ export function shown() {
 }
 
 /** Record the person's call of a cell, or take it back with null. */
-export async function mark(row, value) {
+export function mark(row, value) {
   undone.push([row, row.mark ?? null]);
-  await put(row, value);
+  put(row, value);
 }
 
-export async function undo() {
+/** Put back what was recorded last; returns its cell, null if there is none. */
+export function undo() {
   const last = undone.pop();
   if (!last) return null;
-  await put(...last);
+  put(...last);
   return last[0];
 }
 
 export const canUndo = () => undone.length > 0;
 export const forget = () => { undone.length = 0; };
 
-async function put(row, value) {
+// Nothing waits for the browser's database: the next key may come at once, and is for the next cell.
+function put(row, value) {
   row.mark = value;
-  await keep([row]);
+  keep([row]);
   changed();
 }
 
-export async function set(settings) {
+export function set(settings) {
   Object.assign(list.settings, settings);
+  keepSettings(list.settings);
   changed();
-  await keepSettings(list.settings);
 }
 
 /** What is known of a threshold on the people by whom the model was settled. */
