@@ -275,6 +275,21 @@ def test_a_new_worklist_discards_only_when_one_is_sure(page: Page, folder: Path)
     expect(page.locator("#kept")).to_be_hidden()
 
 
+def test_what_is_kept_is_not_written_over_by_dropping_again(page: Page, tmp_path: Path) -> None:
+    for number in range(3):
+        draw_cell(tmp_path / f"{number}.bmp", 1, seed=number)
+    drop(page, *sorted(tmp_path.iterdir())[:2])
+    called(page, 2)
+    page.locator("#grid li").first.focus()
+    page.keyboard.press("n")
+    expect(page.locator("#reviewed")).to_have_text("1 of 2 reviewed by you")
+    page.reload()
+    expect(page.locator("#kept-text")).to_have_text("2 cells, 1 reviewed by you.")
+    drop(page, *sorted(tmp_path.iterdir()))
+    called(page, 3)
+    expect(page.locator("#reviewed")).to_have_text("1 of 3 reviewed by you")
+
+
 def test_two_files_of_one_name_are_two_cells(page: Page, tmp_path: Path) -> None:
     for number, place in enumerate(("one", "other")):
         draw_cell(tmp_path / place / "cell.bmp", number, seed=number)

@@ -2,12 +2,12 @@
 
 import { ask } from "./api.js";
 import { WORD } from "./calls.js";
+import { byId, element } from "./dom.js";
 import { cut } from "./pictures.js";
 import { call, list } from "./worklist.js";
 
 const SIDE = 736;
 const BLIND = "The picture itself is not kept in the browser: drop its folder again to see more.";
-const byId = (id) => document.getElementById(id);
 const panel = byId("detail");
 const explained = new WeakMap(); // by row
 let open = null;
@@ -127,10 +127,4 @@ function choice(name, place) {
     byId("layers").children[place].focus();
   });
   return button;
-}
-
-function element(kind, words) {
-  const made = document.createElement(kind);
-  made.textContent = words;
-  return made;
 }

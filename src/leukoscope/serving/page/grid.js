@@ -1,6 +1,7 @@
 // The grid of cells: a tile each, one of them chosen; arrow keys go from one to the next.
 
-import { LETTER, call, list, shown, words } from "./worklist.js";
+import { LETTER } from "./calls.js";
+import { call, list, shown, words } from "./worklist.js";
 
 const grid = document.getElementById("grid");
 const template = document.getElementById("tile");
@@ -34,6 +35,7 @@ function made(row) {
 function refresh(row) {
   const { tile } = row;
   const now = call(row);
+  if (row !== list.chosen) tile.tabIndex = -1;
   // Of thousands of tiles few change at a time, and only those are drawn.
   const state = `${now} ${row.mark} ${row === list.chosen}`;
   if (tile.state === state) return;
@@ -42,7 +44,6 @@ function refresh(row) {
   tile.ariaLabel = words(row);
   tile.title = row.path;
   tile.ariaSelected = String(row === list.chosen);
-  if (row !== list.chosen) tile.tabIndex = -1;
   tile.querySelector(".said b").textContent = now ?? "unreadable";
   tile.querySelector(".said span").textContent = row.probability === null ? "" : row.probability.toFixed(2);
   tile.querySelector(".bar i").style.width = `${100 * (row.probability ?? 0)}%`;

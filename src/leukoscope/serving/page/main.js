@@ -1,22 +1,21 @@
 // The page: what a person does, and what follows.
 
-import { ask, Problem } from "./api.js";
-import { csv, MARKS, WORD } from "./calls.js";
+import { ask } from "./api.js";
+import { callAll, problem, stop } from "./calling.js";
+import { csv, WORD } from "./calls.js";
 import * as detail from "./detail.js";
+import { byId, count, element, say } from "./dom.js";
 import { along, arrange, at, choose, columns, placeOf } from "./grid.js";
 import * as store from "./keep.js";
-import { cut, gather } from "./pictures.js";
+import { gather } from "./pictures.js";
 import { summarise } from "./summary.js";
-import { call, called, canUndo, changed, forget, list, mark, point, set, SHOWS, undo, watch } from "./worklist.js";
+import { called, canUndo, changed, list, mark, point, set, SHOWS, undo, watch } from "./worklist.js";
 
-const TOGETHER = 16; // files of a request
-const REQUESTS = 2; // at once: one is computed while the other is sent
-const SMALL = 192; // side of the pictures in the grid
-const byId = (id) => document.getElementById(id);
 const on = (id, event, action) => byId(id).addEventListener(event, action);
-const count = (number) => number.toLocaleString();
 
 // ---------------------------------------------------------------- start
+
+let kept; // the review that is offered back; undefined until the browser's database is open
 
 async function start() {
   byId("host").textContent = location.host;
@@ -33,18 +32,19 @@ async function start() {
   about();
   watch(soon);
   await store.open(list.model.bundle);
-  const { rows, settings } = await store.kept();
+  kept = await store.kept();
+  const { rows } = kept;
   byId("kept").hidden = !rows.length;
   byId("kept-text").textContent =
     `${count(rows.length)} cells, ${count(rows.filter((row) => row.mark).length)} reviewed by you.`;
-  byId("kept-open").onclick = () => {
-    list.rows = rows;
-    Object.assign(list.settings, settings);
-    work();
-  };
 }
 
+/** Show the worklist. What was kept goes on in it, also where cells are dropped at once: none of it is written over. */
 function work() {
+  if (byId("work").hidden) {
+    list.rows = kept.rows;
+    Object.assign(list.settings, kept.settings);
+  }
   byId("start").hidden = true;
   byId("work").hidden = false;
   changed();
@@ -62,11 +62,15 @@ function shows() {
   }
 }
 
-// ---------------------------------------------------------------- calling
+// ---------------------------------------------------------------- taking
 
 /** Take pictures into the worklist; those that it has already are told by name, size and date. */
 async function take(items) {
   const { pictures, others } = await gather(items);
+  if (!pictures.length) return problem(`No picture was among them${others ? `, but ${count(others)} other files` : ""}.`);
+  await ready;
+  if (!kept) return; // why is said already
+  work();
   list.passedOver += others;
   const known = new Map(list.rows.map((row) => [row.path, row]));
   for (const [path, file] of pictures) {
@@ -77,72 +81,11 @@ async function take(items) {
     row.file = file;
     known.set(name, row);
   }
-  if (!pictures.length) return problem(`No picture was among them${others ? `, but ${count(others)} other files` : ""}.`);
-  work();
+  changed();
   await callAll();
 }
 
 const same = (row, file) => row.size === file.size && row.modified === file.lastModified;
-
-let calling = null;
-
-async function callAll() {
-  if (calling) return;
-  calling = new AbortController();
-  byId("problem").hidden = true;
-  const { signal } = calling;
-  const begun = performance.now(), before = list.rows.filter(called).length;
-  const next = () => {
-    const some = list.rows.filter((row) => !called(row) && row.file && !row.sent).slice(0, TOGETHER);
-    for (const row of some) row.sent = true;
-    return some;
-  };
-  const worker = async () => {
-    for (let some = next(); some.length; some = next()) {
-      await callSome(some, signal);
-      progress(begun, before);
-    }
-  };
-  progress(begun, before);
-  byId("calling").hidden = false;
-  try {
-    await Promise.all(Array.from({ length: REQUESTS }, worker));
-  } catch (error) {
-    calling.abort();
-    if (error.name !== "AbortError") problem(error instanceof Problem ? error.message : String(error));
-  }
-  for (const row of list.rows) delete row.sent;
-  calling = null;
-  byId("calling").hidden = true;
-  changed();
-  const left = list.rows.filter((row) => !called(row)).length;
-  say(left ? `${count(left)} cells are not called yet` : `${count(list.rows.length)} cells are called`);
-  if (left && byId("problem").hidden) problem(`Stopped: ${count(left)} cells are not called yet.`);
-}
-
-async function callSome(rows, signal) {
-  const body = new FormData();
-  for (const row of rows) body.append("files", row.file, row.path);
-  const [{ calls }, ...smalls] = await Promise.all([
-    ask("/v1/predict", { body, signal }),
-    ...rows.map((row) => cut(row.file, list.model.window, SMALL)),
-  ]);
-  rows.forEach((row, place) => {
-    const { subject, probability, certainty, flags, reason } = calls[place];
-    Object.assign(row, { subject, probability, certainty, flags, reason, small: smalls[place] });
-    delete row.sent;
-  });
-  await store.keep(rows);
-  changed();
-}
-
-function progress(begun, before) {
-  const all = list.rows.length, done = list.rows.filter(called).length;
-  const rate = (done - before) / ((performance.now() - begun) / 1000);
-  Object.assign(byId("progress"), { max: all, value: done });
-  const left = rate && done < all ? `, ${Math.ceil((all - done) / rate)} s left` : "";
-  byId("progress-text").textContent = `${count(done)} of ${count(all)} called${left}`;
-}
 
 // ---------------------------------------------------------------- showing
 
@@ -206,32 +149,15 @@ function about() {
     ["settled by", `people: ${people[0]} with normal cells, ${people[1]} with blasts`],
     ["coverage", most ? `up to ${most.toFixed(2)} can be promised` : "nothing is promised for new people"],
   ];
-  byId("about-facts").replaceChildren(...facts.flatMap(([term, value]) => [text("dt", term), text("dd", value)]));
+  byId("about-facts").replaceChildren(...facts.flatMap(([term, value]) => [element("dt", term), element("dd", value)]));
   byId("about-points").replaceChildren(...points.map((one) => {
     const line = document.createElement("tr");
     const both = ["sensitivity", "specificity"].map((kind) => rate(kind, one, 3));
-    line.append(...[one.name, one.threshold.toFixed(3), ...both].map((value) => text("td", value)));
+    line.append(...[one.name, one.threshold.toFixed(3), ...both].map((value) => element("td", value)));
     return line;
   }));
   byId("about-card").hidden = !card;
   byId("about-card").textContent = (card ?? "").replace(/^---\n[^]*?\n---\n+/, ""); // without its front matter
-}
-
-function text(kind, words) {
-  const made = document.createElement(kind);
-  made.textContent = words;
-  return made;
-}
-
-function problem(words) {
-  byId("problem-text").textContent = words;
-  byId("problem").hidden = false;
-  byId("retry").hidden = !list.rows.some((row) => !called(row) && row.file);
-}
-
-/** Tell it to who does not see it. */
-function say(words) {
-  byId("said").textContent = words;
 }
 
 // ---------------------------------------------------------------- doing
@@ -329,14 +255,14 @@ document.addEventListener("dragleave", (event) => event.relatedTarget || documen
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("over");
-  if (list.model) take(event.dataTransfer.items);
+  take(event.dataTransfer.items);
 });
 
 document.addEventListener("unkept", ({ detail: why }) => {
   problem(`This browser cannot keep the review (${why}): export it before you leave the page.`);
 });
 
-on("stop", "click", () => calling?.abort());
+on("stop", "click", stop);
 on("retry", "click", callAll);
 on("export", "click", () => {
   const rows = list.rows.filter(called);
@@ -360,19 +286,21 @@ async function discard(words) {
   dialog.showModal();
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
   if (dialog.returnValue !== "yes") return false;
+  stop(); // what is called now would be kept again
   await store.discard();
   return true;
 }
 
+on("kept-open", "click", work);
 on("kept-discard", "click", async () => {
-  if (await discard("Discard the kept cells with your calls of them?")) byId("kept").hidden = true;
+  if (!(await discard("Discard the kept cells with your calls of them?"))) return;
+  kept = { rows: [] };
+  byId("kept").hidden = true;
 });
 on("new", "click", async () => {
   const marked = list.rows.filter((row) => row.mark).length;
   if (!(await discard(`Begin anew? ${count(list.rows.length)} cells and ${count(marked)} calls of yours are discarded; export them first if you need them.`))) return;
-  calling?.abort();
-  forget();
   location.reload();
 });
 
-start().catch((error) => problem(error.message));
+const ready = start().catch((error) => problem(error.message));

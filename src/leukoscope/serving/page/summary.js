@@ -1,9 +1,9 @@
 // One page to print: the worklist by subject, as the server counts it, with what the person said.
 
 import { ask } from "./api.js";
+import { MARKS } from "./calls.js";
+import { byId, count, element } from "./dom.js";
 import { call, called, list, SHOWS } from "./worklist.js";
-
-const byId = (id) => document.getElementById(id);
 
 export async function summarise() {
   const { threshold, coverage } = list.settings;
@@ -17,7 +17,7 @@ export async function summarise() {
   if (groups.size > 1) lines.push(line("all", rows));
   byId("summary-rows").replaceChildren(...lines);
   byId("summary-how").textContent =
-    `${new Date().toLocaleString()}. ${rows.length.toLocaleString()} cells by the model ${list.model.name} ` +
+    `${new Date().toLocaleString()}. ${count(rows.length)} cells by the model ${list.model.name} ` +
     `(bundle ${list.model.bundle.slice(0, 12)}, engine ${list.model.engine}); blast from a probability of ${threshold.toFixed(2)}` +
     (coverage ? `, for review at a coverage of ${coverage.toFixed(2)}.` : ", none left for review.") +
     (list.model.phantom ? " Trained on phantom cells: this says nothing about patients." : "");
@@ -25,21 +25,17 @@ export async function summarise() {
 }
 
 function line(subject, rows, told) {
-  const count = (fits) => rows.filter(fits).length;
-  const marks = ["blast", "normal", "review"].map((mark) => count((row) => row.mark === mark));
+  const number = (fits) => count(rows.filter(fits).length);
+  const marks = MARKS.map((mark) => number((row) => row.mark === mark));
   const values = [
-    subject, rows.length,
-    ...["blast", "normal", "review", "flagged", "unreadable"].map((name) => count(SHOWS[name][1])),
+    subject, count(rows.length),
+    ...[...MARKS, "flagged", "unreadable"].map((name) => number(SHOWS[name][1])),
     share(told),
-    marks.some(Boolean) ? marks.join(" / ") : "–",
+    rows.some((row) => row.mark) ? marks.join(" / ") : "–",
   ];
   const made = document.createElement("tr");
-  made.append(...values.map((value, place) => {
-    const cell = document.createElement(place ? "td" : "th");
-    if (!place) cell.scope = "row";
-    cell.textContent = typeof value === "number" ? value.toLocaleString() : value;
-    return cell;
-  }));
+  made.append(...values.map((value, place) => element(place ? "td" : "th", value)));
+  made.firstChild.scope = "row";
   return made;
 }
 

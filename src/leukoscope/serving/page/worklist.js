@@ -1,6 +1,6 @@
 // The worklist: its cells, how they are looked at, and what the person says of them.
 
-import { callOf, LETTER, ORDERS, byPath, WORD } from "./calls.js";
+import { byPath, callOf, ORDERS, WORD } from "./calls.js";
 import { keep, keepSettings } from "./keep.js";
 
 export const list = {
@@ -57,7 +57,6 @@ export function undo() {
 }
 
 export const canUndo = () => undone.length > 0;
-export const forget = () => { undone.length = 0; };
 
 // Nothing waits for the browser's database: the next key may come at once, and is for the next cell.
 function put(row, value) {
@@ -86,5 +85,3 @@ export function words(row) {
   if (row.mark) parts.push(`your call: ${WORD[row.mark]}`);
   return parts.join("; ");
 }
-
-export { LETTER };
