@@ -162,6 +162,19 @@ def test_bad_rows_stop_or_are_set_aside(
     assert {6, 7, 8} <= set(rejected["row"])
 
 
+def refused(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> str:
+    """Run a command that must end with status 2; return what it says."""
+    monkeypatch.setattr(sys, "argv", ["leukoscope", *words])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("leukoscope: ")
+    return said
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -185,13 +198,7 @@ def test_bad_input_is_one_sentence_and_status_2(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["leukoscope", *words])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    assert stopped.value.code == 2
-    said = capsys.readouterr().err
-    assert said.startswith("leukoscope: ")
-    assert message in said
+    assert message in refused(words, monkeypatch, capsys)
 
 
 def test_curves_without_their_extra_are_refused_before_any_work(
@@ -203,12 +210,7 @@ def test_curves_without_their_extra_are_refused_before_any_work(
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
     words = ["train", str(store.folder), "-o", str(tmp_path / "run"), "--tensorboard"]
-    monkeypatch.setattr(sys, "argv", ["leukoscope", *words])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    assert stopped.value.code == 2
-    said = capsys.readouterr().err
-    assert said.startswith("leukoscope: ")
+    said = refused(words, monkeypatch, capsys)
     assert said.endswith("pip install 'leukoscope[track]'\n")
     assert not (tmp_path / "run").exists()
 

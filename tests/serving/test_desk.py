@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pandas as pd
@@ -39,9 +40,12 @@ def uploads(*names: str) -> list[Upload]:
     return [Upload(name, b"") for name in names]
 
 
-async def working(model: Counting) -> tuple[Desk, "asyncio.Task[None]"]:
+@asynccontextmanager
+async def working(model: Counting) -> AsyncIterator[Desk]:
     desk = Desk(model)  # type: ignore[arg-type]
-    return desk, asyncio.create_task(desk.work())
+    work = asyncio.create_task(desk.work())
+    yield desk
+    work.cancel()
 
 
 async def settled(condition: Any) -> None:
@@ -55,23 +59,22 @@ async def settled(condition: Any) -> None:
 def test_requests_are_called_together_and_answered_apart() -> None:
     async def story() -> None:
         model = Counting()
-        desk, work = await working(model)
-        model.open.clear()
-        first = asyncio.create_task(desk.call(uploads("UID_1_1_1_all.bmp"), None))
-        await settled(lambda: model.busy)
-        others = [asyncio.create_task(desk.call(uploads(f"{n}", f"{n}'"), None)) for n in "abc"]
-        await settled(lambda: desk.waiting == 7)
-        model.open.set()
-        answers = await asyncio.gather(first, *others)
-        assert answers[0]["subject"].tolist() == ["all:1"]
-        assert [list(answer["path"]) for answer in answers[1:]] == [
-            ["a", "a'"],
-            ["b", "b'"],
-            ["c", "c'"],
-        ]
-        assert model.together[1] == (["a", "a'", "b", "b'", "c", "c'"], None)
-        assert desk.waiting == 0
-        work.cancel()
+        async with working(model) as desk:
+            model.open.clear()
+            first = asyncio.create_task(desk.call(uploads("UID_1_1_1_all.bmp"), None))
+            await settled(lambda: model.busy)
+            others = [asyncio.create_task(desk.call(uploads(f"{n}", f"{n}'"), None)) for n in "abc"]
+            await settled(lambda: desk.waiting == 7)
+            model.open.set()
+            answers = await asyncio.gather(first, *others)
+            assert answers[0]["subject"].tolist() == ["all:1"]
+            assert [list(answer["path"]) for answer in answers[1:]] == [
+                ["a", "a'"],
+                ["b", "b'"],
+                ["c", "c'"],
+            ]
+            assert model.together[1] == (["a", "a'", "b", "b'", "c", "c'"], None)
+            assert desk.waiting == 0
 
     asyncio.run(story())
 
@@ -79,29 +82,27 @@ def test_requests_are_called_together_and_answered_apart() -> None:
 def test_requests_of_another_coverage_are_called_apart_and_none_is_cut() -> None:
     async def story() -> None:
         model = Counting()
-        desk, work = await working(model)
-        model.open.clear()
-        asked = [(["0"], None), (["1"] * 300, 0.5), (["2"], 0.5), (["3"], 0.6)]
-        tasks = [asyncio.create_task(desk.call(uploads(*names), kept)) for names, kept in asked]
-        await settled(lambda: desk.waiting == 303)
-        model.open.set()
-        await asyncio.gather(*tasks)
-        assert [(len(names), kept) for names, kept in model.together] == [
-            *((1, None), (300, 0.5), (1, 0.5), (1, 0.6))
-        ]
-        work.cancel()
+        async with working(model) as desk:
+            model.open.clear()
+            asked = [(["0"], None), (["1"] * 300, 0.5), (["2"], 0.5), (["3"], 0.6)]
+            tasks = [asyncio.create_task(desk.call(uploads(*names), kept)) for names, kept in asked]
+            await settled(lambda: desk.waiting == 303)
+            model.open.set()
+            await asyncio.gather(*tasks)
+            assert [(len(names), kept) for names, kept in model.together] == [
+                *((1, None), (300, 0.5), (1, 0.5), (1, 0.6))
+            ]
 
     asyncio.run(story())
 
 
 def test_a_failure_is_the_answer_and_the_desk_goes_on() -> None:
     async def story() -> None:
-        desk, work = await working(Counting())
-        with pytest.raises(RuntimeError, match="it fails"):
-            await desk.call([Upload("a", b"fails")], None)
-        assert len(await desk.call(uploads("b"), None)) == 1
-        assert desk.waiting == 0
-        work.cancel()
+        async with working(Counting()) as desk:
+            with pytest.raises(RuntimeError, match="it fails"):
+                await desk.call([Upload("a", b"fails")], None)
+            assert len(await desk.call(uploads("b"), None)) == 1
+            assert desk.waiting == 0
 
     asyncio.run(story())
 
@@ -109,16 +110,15 @@ def test_a_failure_is_the_answer_and_the_desk_goes_on() -> None:
 def test_who_goes_away_keeps_nobody_waiting() -> None:
     async def story() -> None:
         model = Counting()
-        desk, work = await working(model)
-        model.open.clear()
-        gone = asyncio.create_task(desk.call(uploads("a"), None))
-        await settled(lambda: model.busy)
-        gone.cancel()
-        stays = asyncio.create_task(desk.call(uploads("b"), None))
-        await asyncio.sleep(0.01)
-        model.open.set()
-        assert len(await stays) == 1
-        work.cancel()
+        async with working(model) as desk:
+            model.open.clear()
+            gone = asyncio.create_task(desk.call(uploads("a"), None))
+            await settled(lambda: model.busy)
+            gone.cancel()
+            stays = asyncio.create_task(desk.call(uploads("b"), None))
+            await asyncio.sleep(0.01)
+            model.open.set()
+            assert len(await stays) == 1
 
     asyncio.run(story())
 
@@ -130,14 +130,13 @@ def test_a_full_desk_says_so_and_one_large_request_is_taken(
 
     async def story() -> None:
         model = Counting()
-        desk, work = await working(model)
-        model.open.clear()
-        large = asyncio.create_task(desk.call(uploads(*"abcde"), None))
-        await settled(lambda: desk.waiting == 5)
-        with pytest.raises(BusyError):
-            await desk.call(uploads("f"), None)
-        model.open.set()
-        assert len(await large) == 5
-        work.cancel()
+        async with working(model) as desk:
+            model.open.clear()
+            large = asyncio.create_task(desk.call(uploads(*"abcde"), None))
+            await settled(lambda: desk.waiting == 5)
+            with pytest.raises(BusyError):
+                await desk.call(uploads("f"), None)
+            model.open.set()
+            assert len(await large) == 5
 
     asyncio.run(story())
