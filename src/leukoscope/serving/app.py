@@ -108,7 +108,7 @@ class Server:
         found = self.explainer(file)
         maps = {"Occlusion": found.occlusion, "Grad-CAM": found.grad_cam}
         return Explained(
-            call=_calls(pd.DataFrame([found.call]).assign(path=file.name))[0],
+            call=_calls(pd.DataFrame([found.call]))[0],
             seen=_png(found.pixels),
             layers=[
                 Layer(name=name, most=float(np.abs(values).max()), png=_png(tinted(values)))
