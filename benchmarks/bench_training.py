@@ -1,16 +1,19 @@
 """Claim: ResNet-18 trains on the CPU at 75 % of the rate of the machine's own matrix product.
 
 An epoch of the trainer, 224 px, batch 16, float32, everything in it but the validation; forward and
-backward count as three forward passes. Products of two matrices alternate with the epochs.
+backward count as three forward passes. Products of two matrices alternate with the epochs: once by
+the library of linear algebra, once as a convolution of 1 × 1, and the faster of the two counts, for
+on some processors the former is far from the limit.
 """
 
+import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 
-from common import CORES, Epochs, phantom_cells, tell
+from common import CORES, Epochs, phantom_cells, seconds, tell
 from leukoscope import models
 from leukoscope.cells.sources import read_sources
 from leukoscope.cells.store import prepare
@@ -23,11 +26,11 @@ SIDE, PRODUCTS = 2048, 20
 def product_rate() -> float:
     """Return the GFLOP/s of float32 matrix products."""
     one, two = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
-    one @ two
-    started = time.perf_counter()
-    for _ in range(PRODUCTS):
-        one @ two
-    return PRODUCTS * 2 * SIDE**3 / (time.perf_counter() - started) / 1e9
+    row, kernels = one.T.reshape(1, SIDE, 1, SIDE), two.reshape(SIDE, SIDE, 1, 1)
+    row = row.contiguous(memory_format=torch.channels_last)
+    ways = (lambda: one @ two, lambda: F.conv2d(row, kernels))
+    took = min(statistics.median(seconds(way, PRODUCTS)) for way in ways)
+    return 2 * SIDE**3 / took / 1e9
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import json
 import platform
 import statistics
+import subprocess
 import tempfile
 import threading
 import time
@@ -84,6 +85,12 @@ def seconds(work: Callable[[], object], runs: int = 5) -> list[float]:
     return [once(work) for _ in range(runs)]
 
 
+def commit() -> str:
+    """Return the commit of the code that is measured."""
+    words = ["git", "-C", str(RESULTS.parent), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+
 def tell(name: str, claim: str, unit: str, values: list[float], **more: float) -> None:
     """Print a claim with the median and spread of `values`, and keep it as JSON."""
     result = {
@@ -97,6 +104,7 @@ def tell(name: str, claim: str, unit: str, values: list[float], **more: float) -
         "machine": f"{cores()} cores, {platform.machine()}, {platform.system()}",
         "torch": torch.__version__,
         "date": time.strftime("%Y-%m-%d"),
+        "commit": commit(),
     }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
