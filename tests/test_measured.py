@@ -42,6 +42,17 @@ def test_the_first_one_stays_unless_another_leads() -> None:
     assert measured.fastest("alike", AMONG, rates.__getitem__) == "plain"
 
 
+@pytest.mark.parametrize("busy", [0, 1, 2, 3])
+def test_a_busy_moment_decides_nothing(busy: int) -> None:
+    rates = iter([2.0 if turn % 2 else 1.0 for turn in range(2 * measured.ROUNDS)])
+    turns = iter(range(2 * measured.ROUNDS))
+
+    def rate(_: str) -> float:
+        return next(rates) / (10 if next(turns) in range(busy, busy + 4) else 1)
+
+    assert measured.fastest("which", AMONG, rate) == "fancy"
+
+
 def test_a_single_one_needs_no_measurement() -> None:
     assert measured.fastest("which", ["fancy"], unasked) == "fancy"
 

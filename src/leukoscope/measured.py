@@ -15,6 +15,9 @@ from leukoscope.files import write_text
 
 Name = TypeVar("Name", bound=str)
 
+ROUNDS = 5
+"""In turns, of which the best counts: a machine that is busy for a moment decides nothing."""
+
 
 def fastest(
     question: str, among: Sequence[Name], rate: Callable[[Name], float], lead: float = 1.0
@@ -33,7 +36,9 @@ def fastest(
     for name in among:
         if kept.get(key) == name:
             return name
-    rates = {name: rate(name) for name in among}
+    rates = dict.fromkeys(among, 0.0)
+    for _ in range(ROUNDS):
+        rates = {name: max(best, rate(name)) for name, best in rates.items()}
     best = max(among, key=lambda name: rates[name] * (lead if name == among[0] else 1))
     told = ", ".join(f"{name} {found:,.1f}" for name, found in rates.items())
     print(f"measured here, cells/s: {told}; {best} is used from now on", file=sys.stderr)
