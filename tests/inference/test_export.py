@@ -53,6 +53,17 @@ def test_integers_make_the_calls_that_the_check_says(
     assert 1 > check.largest_difference > 10 * info.checks["fp32"].largest_difference
 
 
+def test_integers_are_right_on_average_over_the_cells_that_gave_their_ranges(
+    bundle: Bundle, store: Store
+) -> None:
+    some = exporting._calibration(store)
+    exact, found = (
+        open_engine(bundle, name, threads=1)(some).log_odds for name in ("fp32", "int8")
+    )
+    assert np.mean(found - exact) == pytest.approx(0, abs=1e-4)
+    assert np.std(found - exact) > 1e-3
+
+
 @pytest.mark.parametrize("broken", [True, False])
 def test_integers_that_say_something_else_stay_out(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bool
