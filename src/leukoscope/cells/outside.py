@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from leukoscope.cells.mask import mask
 
@@ -26,7 +27,11 @@ def outside(picture: NDArray[np.uint8], lit: NDArray[np.bool_] | None = None) ->
     lit = mask(picture) if lit is None else lit
     if not lit.any():
         return [0.0] * len(OUTSIDE)
-    inside = picture[lit] / 255
+    # How often each value comes holds all that is asked for, and costs an eighth of the values.
+    counts = Image.fromarray(picture).histogram(Image.fromarray(lit))
+    often, values = np.array(counts).reshape(len(CHANNELS), -1), np.arange(256)
+    mean, square = (often @ values**power / np.count_nonzero(lit) for power in (1, 2))
+    spread = np.sqrt(np.maximum(square - mean**2, 0))  # rounding may leave it below 0
     height, width = (np.ptp(np.flatnonzero(lit.any(axis=axis))) + 1 for axis in (1, 0))
     size = [lit.mean(), width / picture.shape[1], height / picture.shape[0]]
-    return [float(value) for value in (*size, *inside.mean(axis=0), *inside.std(axis=0))]
+    return [float(value) for value in (*size, *(mean / 255), *(spread / 255))]
