@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnxruntime.quantization import (
@@ -29,6 +28,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
+from leukoscope.inference.engines import OnnxEngine
 from leukoscope.training.log_odds import LogOdds
 
 INPUT, OUTPUTS = "pictures", ["log_odds", "features"]
@@ -118,10 +118,9 @@ def write_int8(fp32: Path, pictures: NDArray[np.uint8], turns: int, target: Path
 
 
 def _log_odds(graph: Path, pictures: NDArray[np.uint8], batch: int) -> NDArray[np.float64]:
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    engine = OnnxEngine(graph, torch.get_num_threads())
     starts = range(0, len(pictures), batch)
-    feeds = ({INPUT: pictures[start : start + batch]} for start in starts)
-    return np.concatenate([session.run(OUTPUTS[:1], feed)[0] for feed in feeds])
+    return np.concatenate([engine(pictures[start : start + batch]).log_odds for start in starts])
 
 
 def _shifted(model: onnx.ModelProto, by: float) -> onnx.ModelProto:
