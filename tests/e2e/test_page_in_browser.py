@@ -291,13 +291,19 @@ def test_what_is_kept_is_not_written_over_by_dropping_again(page: Page, tmp_path
 
 
 def test_two_files_of_one_name_are_two_cells(page: Page, tmp_path: Path) -> None:
-    for number, place in enumerate(("one", "other")):
-        draw_cell(tmp_path / place / "cell.bmp", number, seed=number)
-    drop(page, tmp_path / "one" / "cell.bmp")
+    files = [tmp_path / place / "cell.bmp" for place in ("one", "other")]
+    for number, file in enumerate(files):
+        draw_cell(file, number, seed=number)
+        os.utime(file, (1e9, 1e9))  # as archives leave them: of one size and one date
+    drop(page, files[0])
     called(page, 1)
-    drop(page, tmp_path / "other" / "cell.bmp")
+    drop(page, files[1])
     called(page, 2)
-    assert {tile["title"] for tile in tiles(page)} == {"cell.bmp", "cell.bmp (2)"}
+    draw_cell(tmp_path / "new.bmp", 0, seed=2)
+    for file in (*files, tmp_path / "new.bmp"):  # again, both, and one more
+        drop(page, file)
+    called(page, 3)
+    assert {tile["title"] for tile in tiles(page)} == {"cell.bmp", "cell.bmp (2)", "new.bmp"}
 
 
 def test_a_folder_without_pictures_is_said(page: Page, tmp_path: Path) -> None:

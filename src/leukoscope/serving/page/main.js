@@ -64,28 +64,48 @@ function shows() {
 
 // ---------------------------------------------------------------- taking
 
-/** Take pictures into the worklist; those that it has already are told by name, size and date. */
+let adding = Promise.resolve(); // one drop after the other
+
 async function take(items) {
-  const { pictures, others } = await gather(items);
-  if (!pictures.length) return problem(`No picture was among them${others ? `, but ${count(others)} other files` : ""}.`);
+  const gathered = gather(items); // at once: a drop's items are gone after its event
+  const added = adding.then(() => add(gathered));
+  adding = added.catch(() => {});
+  if (await added) await callAll();
+}
+
+/** Add pictures to the worklist, but for those that it has already; tell whether there were any. */
+async function add(gathered) {
+  const { pictures, others } = await gathered;
+  if (!pictures.length) problem(`No picture was among them${others ? `, but ${count(others)} other files` : ""}.`);
+  if (!pictures.length) return false;
   await ready;
-  if (!kept) return; // why is said already
+  if (!kept) return false; // why is said already
   work();
   list.passedOver += others;
   const known = new Map(list.rows.map((row) => [row.path, row]));
   for (const [path, file] of pictures) {
     let name = path;
-    for (let copy = 2; known.has(name) && !same(known.get(name), file); copy++) name = `${path} (${copy})`;
+    for (let copy = 2; known.has(name) && !(await same(known.get(name), file)); copy++) name = `${path} (${copy})`;
     const row = known.get(name) ?? { path: name, size: file.size, modified: file.lastModified };
     if (!known.has(name)) list.rows.push(row);
     row.file = file;
     known.set(name, row);
   }
   changed();
-  await callAll();
+  return true;
 }
 
-const same = (row, file) => row.size === file.size && row.modified === file.lastModified;
+/** Whether a file of a row's name is the row's: by size and date, and by content while that is at hand. */
+async function same(row, file) {
+  if (row.size !== file.size || row.modified !== file.lastModified) return false;
+  if (!row.file) return true; // of a review that was kept
+  try {
+    const [one, other] = await Promise.all([row.file, file].map(async (each) => new Uint8Array(await each.arrayBuffer())));
+    return one.every((byte, place) => byte === other[place]);
+  } catch {
+    return true; // the one is gone from the disk: the other takes its place
+  }
+}
 
 // ---------------------------------------------------------------- showing
 
