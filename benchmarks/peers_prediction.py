@@ -5,6 +5,7 @@ And at least 3 × as fast as a plain loop in PyTorch. All call the same phantom 
 pipeline is timed with one picture at a time, its default, and with 16; the faster one counts.
 """
 
+import argparse
 import tempfile
 import time
 from collections.abc import Callable
@@ -88,15 +89,15 @@ def rate(work: Callable[[], None]) -> float:
     return CELLS / (time.perf_counter() - started)
 
 
-def main() -> None:
-    """Alternate all of them."""
+def main(names: list[str]) -> None:
+    """Alternate all of them, for each of the networks named."""
     with (
         phantom_cells(CELLS) as folder,
         phantom_cells(TRAINED_ON) as others,
         tempfile.TemporaryDirectory() as place,
     ):
         pictures, target = folder / "cells", Path(place) / "calls.csv"
-        for name in SHAPES:
+        for name in names:
             bundle = trained_bundle(others / "cells", name, SIZE, Path(place))
             run = Run.open(Path(place) / f"run-{name}")
             engine, pipe = fastest(bundle, CORES), theirs(name, Path(place))
@@ -126,4 +127,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--models", type=lambda text: text.split(","), default=list(SHAPES))
+    main(asked.parse_args().models)
