@@ -14,12 +14,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from common import CORES, TRAINED_ON, phantom_cells, seconds, tell, trained_bundle
+from common import CORES, phantom_cells, seconds, tell, trained_bundle
 from leukoscope.cells.preprocess import preprocess, read_picture
 from leukoscope.evaluation.calibration import probability
 from leukoscope.inference.engines import fastest, open_engine
 
-SIZE, RUNS, PICTURES = 224, 7, 200
+SIZE, CELLS, RUNS, PICTURES = 224, 300, 7, 200
 
 
 def process(*words: str) -> float:
@@ -40,7 +40,7 @@ def main() -> None:
     command = ["-c", "from leukoscope.cli import main; main()"]
     starts("start-import", "import leukoscope", "-c", "import leukoscope")
     starts("start-help", "leukoscope --help", *command, "--help")
-    with phantom_cells(TRAINED_ON) as folder, tempfile.TemporaryDirectory() as place:
+    with phantom_cells(CELLS) as folder, tempfile.TemporaryDirectory() as place:
         bundle = trained_bundle(folder / "cells", "resnet18", SIZE, Path(place))
         picture, calls = next((folder / "cells").rglob("*.bmp")), str(Path(place) / "calls.csv")
         starts(

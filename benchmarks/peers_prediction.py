@@ -20,7 +20,7 @@ from transformers import (
     pipeline,
 )
 
-from common import CORES, TRAINED_ON, phantom_cells, tell, trained_bundle
+from common import CORES, phantom_cells, tell, trained_bundle
 from leukoscope.cells.preprocess import preprocess, read_picture
 from leukoscope.inference import inputs
 from leukoscope.inference.bundle import Bundle
@@ -91,14 +91,10 @@ def rate(work: Callable[[], None]) -> float:
 
 def main(names: list[str]) -> None:
     """Alternate all of them, for each of the networks named."""
-    with (
-        phantom_cells(CELLS) as folder,
-        phantom_cells(TRAINED_ON) as others,
-        tempfile.TemporaryDirectory() as place,
-    ):
+    with phantom_cells(CELLS) as folder, tempfile.TemporaryDirectory() as place:
         pictures, target = folder / "cells", Path(place) / "calls.csv"
         for name in names:
-            bundle = trained_bundle(others / "cells", name, SIZE, Path(place))
+            bundle = trained_bundle(pictures, name, SIZE, Path(place))
             run = Run.open(Path(place) / f"run-{name}")
             engine, pipe = fastest(bundle, CORES), theirs(name, Path(place))
             ways: dict[str, Callable[[], None]] = {
