@@ -22,6 +22,7 @@ from leukoscope.cells.audit import audit
 from leukoscope.cells.sources import read_sources
 from leukoscope.cells.store import prepare
 from leukoscope.inference.model import Model
+from leukoscope.reporting.figures import label_ends
 from leukoscope.reporting.style import STYLE, svg
 from leukoscope.training.run import Run, RunConfig
 
@@ -80,19 +81,11 @@ def draw(costs: pd.DataFrame) -> None:
         figure = Figure(figsize=(7, 3.6), layout="constrained")
         axes = figure.subplots()
         for name, cost in costs.items():
-            (line,) = axes.plot(cost.index, cost, marker="o")
-            axes.annotate(
-                str(name),
-                (cost.index[-1], cost.iloc[-1]),
-                xytext=(8, 0),
-                textcoords="offset points",
-                va="center",
-                color=line.get_color(),
-            )
+            axes.plot(cost.index, cost, marker="o", label=name)
         axes.set(xscale="log", ylim=(0, None), xlabel="cells", ylabel="milliseconds a cell")
-        axes.set_xlim(right=axes.get_xlim()[1] * 2)
         axes.set_xticks(list(costs.index), [f"{count:,}" for count in costs.index])
         axes.minorticks_off()
+        label_ends(axes, list(map(str, costs)))
         FIGURE.write_bytes(svg(figure))
 
 

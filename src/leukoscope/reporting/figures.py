@@ -91,7 +91,7 @@ def accuracy_by_epoch(
                 clip_on=False,
             )
         for panel in panels:
-            _label_ends(panel, list(histories))
+            label_ends(panel, list(histories))
     return figure
 
 
@@ -131,7 +131,7 @@ def loss_by_epoch(
         axes.set_ylabel("Loss (cross-entropy, nats)")
         axes.set_title(name + _of(pictures, watched))
         _epoch_axis(axes, histories)
-        _label_ends(axes, [SPLIT_NAMES[split] for split in watched])
+        label_ends(axes, [SPLIT_NAMES[split] for split in watched])
         if kept is not None:
             axes.axvline(kept, color=RULE, linewidth=5, zorder=0, label="epoch kept")
     return figure
@@ -227,7 +227,7 @@ def _epoch_axis(axes: Axes, histories: Iterable[pd.DataFrame]) -> None:
     axes.set_xlabel("Epoch")
 
 
-def _label_ends(axes: Axes, names: list[str]) -> None:
+def label_ends(axes: Axes, names: list[str]) -> None:
     """Write each of the lines called `names` beside its last point, moved apart where they meet."""
     lines = {str(line.get_label()): line for line in axes.lines}
     ends = np.array([np.asarray(lines[name].get_xydata(), dtype=float)[-1] for name in names])
