@@ -15,7 +15,8 @@ from pathlib import Path
 from PIL import Image
 
 from common import CORES, phantom_cells, seconds, tell, trained_bundle
-from leukoscope.cells.preprocess import preprocess, read_picture
+from leukoscope.cells.pictures import read_picture
+from leukoscope.cells.preprocess import preprocess
 from leukoscope.evaluation.calibration import probability
 from leukoscope.inference.engines import fastest, open_engine
 

@@ -21,7 +21,8 @@ from matplotlib.cbook import get_sample_data
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from leukoscope.cells.preprocess import BACKGROUND, read_picture
+from leukoscope.cells.pictures import read_picture
+from leukoscope.cells.preprocess import BACKGROUND
 from leukoscope.inference.export import export
 from leukoscope.inference.flags import STAIN
 from leukoscope.inference.model import SEPARATOR, Model, Picture

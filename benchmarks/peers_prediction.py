@@ -21,7 +21,8 @@ from transformers import (
 )
 
 from common import CORES, phantom_cells, tell, trained_bundle
-from leukoscope.cells.preprocess import preprocess, read_picture
+from leukoscope.cells.pictures import read_picture
+from leukoscope.cells.preprocess import preprocess
 from leukoscope.inference import inputs
 from leukoscope.inference.bundle import Bundle
 from leukoscope.inference.calls import write

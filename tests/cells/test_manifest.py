@@ -31,7 +31,7 @@ def test_round_trip_keeps_values_types_and_unknowns(tmp_path: Path, name: str) -
         {"id": "NA", "path": str(tmp_path / "deep" / "é, 1.bmp"), "split": "test"},
     )
     manifest.write(cells, tmp_path / name)
-    back = manifest.read(tmp_path / name)
+    back = manifest.read(tmp_path / name, allow_outside=True)
     pd.testing.assert_frame_equal(back, cells)
     assert list(back.columns) == manifest.COLUMNS
     assert back["label"].dtype == "Int64"
@@ -47,8 +47,32 @@ def test_a_folder_can_be_moved_with_its_manifest(tmp_path: Path) -> None:
     )
     assert pd.read_csv(here / "cells.csv")["path"].tolist() == ["hem/1.bmp", "/elsewhere/2.bmp"]
     there = here.rename(tmp_path / "there")
-    moved = manifest.read(there / "cells.csv")["path"].tolist()
+    moved = manifest.read(there / "cells.csv", allow_outside=True)["path"].tolist()
     assert moved == [str(there / "hem" / "1.bmp"), "/elsewhere/2.bmp"]
+
+
+def test_pictures_outside_of_its_folder_are_read_only_where_that_is_allowed(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "away.bmp").symlink_to(tmp_path / "secret.bmp")
+    (folder / "near.bmp").symlink_to(folder / "1.bmp")
+    names = ["1.bmp", "../secret.bmp", "away.bmp", "near.bmp", "/etc/passwd", "deep/../2.bmp"]
+    made = cells_of(*({"path": name, "id": name} for name in names))
+    made.to_csv(folder / "cells.csv", index=False)
+    with pytest.raises(BadInputError, match=r"3 pictures lie outside.*--allow-outside") as error:
+        manifest.read(folder / "cells.csv")
+    rows = [line.split(":")[0] for line in str(error.value).splitlines()[1:]]
+    assert rows == ["  row 3", "  row 4", "  row 6"]
+    assert len(manifest.read(folder / "cells.csv", allow_outside=True)) == 6
+
+
+def test_names_that_a_spreadsheet_would_compute_read_back(tmp_path: Path) -> None:
+    names = ["=1+1.bmp", "@x.bmp", "'=quoted.bmp", "plain.bmp"]
+    made = cells_of(*({"path": str(tmp_path / name), "id": name} for name in names))
+    manifest.write(made, tmp_path / "cells.csv")
+    shown = pd.read_csv(tmp_path / "cells.csv")
+    assert shown["id"].tolist() == ["'=1+1.bmp", "'@x.bmp", "''=quoted.bmp", "plain.bmp"]
+    pd.testing.assert_frame_equal(manifest.read(tmp_path / "cells.csv"), made)
 
 
 def test_read_lists_every_bad_row_by_its_spreadsheet_number(tmp_path: Path) -> None:

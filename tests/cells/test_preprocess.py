@@ -7,13 +7,8 @@ import pytest
 from PIL import Image, ImageDraw
 from pydantic import ValidationError
 
-from leukoscope.cells.preprocess import (
-    Preprocessing,
-    cell_box,
-    fitting_window,
-    preprocess,
-    read_picture,
-)
+from leukoscope.cells.pictures import read_picture
+from leukoscope.cells.preprocess import Preprocessing, cell_box, fitting_window, preprocess
 from leukoscope.errors import BadInputError
 
 CELL = Preprocessing(crop="cell", size=64, window=128)

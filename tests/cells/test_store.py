@@ -12,7 +12,8 @@ from PIL import Image
 
 from leukoscope.cells.division import Division
 from leukoscope.cells.export import export_images
-from leukoscope.cells.preprocess import preprocess, read_picture
+from leukoscope.cells.pictures import read_picture
+from leukoscope.cells.preprocess import preprocess
 from leukoscope.cells.store import Store, describe, prepare
 from leukoscope.errors import BadInputError
 
@@ -158,6 +159,39 @@ def test_a_damaged_store_is_refused(cells: pd.DataFrame, tmp_path: Path) -> None
     (made.folder / "pixels.npy").unlink()
     with pytest.raises(BadInputError, match=r"pixels\.npy is missing"):
         Store.open(made.folder)
+
+
+def test_pixels_that_are_python_objects_are_not_loaded(cells: pd.DataFrame, tmp_path: Path) -> None:
+    made = prepare(cells, tmp_path / "store", size=32)
+    np.save(made.folder / "pixels.npy", np.array([{"runs": "code"}], dtype=object))
+    with pytest.raises(BadInputError, match="the store cannot be read"):
+        Store.open(made.folder)
+
+
+def test_a_damaged_description_of_the_pixels_is_refused(
+    cells: pd.DataFrame, tmp_path: Path
+) -> None:
+    made = prepare(cells, tmp_path / "store", size=32)
+    content = (made.folder / "pixels.npy").read_bytes()
+    (made.folder / "pixels.npy").write_bytes(content[:20] + bytes(5) + content[25:])
+    with pytest.raises(BadInputError, match="the store cannot be read"):
+        Store.open(made.folder)
+
+
+@pytest.mark.parametrize("name", ["pixels.npy", "cells.parquet", "plan.parquet"])
+def test_a_flipped_bit_of_any_file_is_found_and_named(
+    cells: pd.DataFrame, tmp_path: Path, name: str
+) -> None:
+    made = prepare(cells, tmp_path / "store", size=32, division=LAB)
+    made.verify()
+    content = bytearray((made.folder / name).read_bytes())
+    content[len(content) // 2] ^= 4
+    (made.folder / name).write_bytes(content)
+    with pytest.raises(BadInputError, match=f"{name} is damaged"):
+        made.verify()
+    (made.folder / name).unlink()
+    with pytest.raises(BadInputError, match=f"{name}: cannot be read"):
+        made.verify()
 
 
 def test_phantom_cells_mark_their_store(cells: pd.DataFrame, tmp_path: Path, store: Store) -> None:

@@ -4,9 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
+import onnx
 import pytest
 
 from leukoscope.errors import BadInputError
+from leukoscope.files import sha256
 from leukoscope.inference.bundle import Bundle
 from leukoscope.inference.describe import describe
 from leukoscope.inference.engines import open_engine
@@ -44,6 +46,22 @@ def test_a_description_of_another_kind_is_refused(
     (copy / "bundle.json").write_text(json.dumps(info | change), encoding="utf-8")
     with pytest.raises(BadInputError, match=told):
         Bundle.open(copy)
+
+
+def test_a_graph_reads_no_file_but_its_own(copy: Path, tmp_path: Path) -> None:
+    """As an attacker would make it: parts in another file, and the digests right."""
+    graph = onnx.load(copy / "fp32.onnx")
+    (tmp_path / "secret").write_bytes(b"weights" * 100_000)
+    weight = next(one for one in graph.graph.initializer if len(one.dims) == 4)
+    onnx.external_data_helper.set_external_data(weight, "../secret")
+    weight.ClearField("raw_data")
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    (copy / "fp32.onnx").write_bytes(graph.SerializeToString())
+    info = json.loads((copy / "bundle.json").read_text(encoding="utf-8"))
+    info["digests"]["fp32.onnx"] = sha256(copy / "fp32.onnx")
+    (copy / "bundle.json").write_text(json.dumps(info), encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"fp32\.onnx: no graph that can be computed"):
+        open_engine(Bundle.open(copy), "fp32", threads=1)
 
 
 def test_a_folder_without_a_description_is_no_bundle(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from leukoscope.cells.preprocess import read_picture
+from leukoscope.cells.pictures import read_picture
 from leukoscope.cells.store import Store
 from leukoscope.inference.bundle import Bundle
 from leukoscope.inference.flags import EMPTY, NOT_BLACK, SEVERAL, SIZE, STAIN, UNLIKE

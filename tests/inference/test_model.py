@@ -14,7 +14,7 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 import leukoscope
-from leukoscope.cells.preprocess import read_picture
+from leukoscope.cells.pictures import read_picture
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation.review import COVERAGES, Review

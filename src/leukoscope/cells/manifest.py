@@ -13,6 +13,7 @@
 | split   | train, validation, test, or empty until prepared                                  |
 """
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,7 @@ import pandas as pd
 from leukoscope.cells import cnmc
 from leukoscope.errors import BadInputError, listing
 from leukoscope.files import atomic
+from leukoscope.spreadsheet import as_given, write_csv
 
 DTYPES: dict[str, Literal["string", "Int64"]] = {
     "id": "string",
@@ -54,18 +56,19 @@ def write(cells: pd.DataFrame, target: Path) -> None:
         ],
         dtype="string",
     )
-    with atomic(target) as scratch:
-        if target.suffix.lower() == ".csv":
-            cells.to_csv(scratch, index=False, lineterminator="\n")
-        else:
+    if target.suffix.lower() == ".csv":
+        write_csv(cells, target)
+    else:
+        with atomic(target) as scratch:
             cells.to_parquet(scratch, index=False)
 
 
-def read(source: Path) -> pd.DataFrame:
+def read(source: Path, allow_outside: bool = False) -> pd.DataFrame:
     """Read the manifest that `write` wrote, its paths made absolute; pictures are not opened.
 
-    Raises BadInputError when the file cannot be read, lacks a column, or has bad rows: it lists
-    them by the number that a spreadsheet shows (a CSV's header is row 1).
+    Raises BadInputError when the file cannot be read, lacks a column, or has bad rows, among them,
+    unless `allow_outside`, pictures that do not lie below its folder: it lists them by the number
+    that a spreadsheet shows (a CSV's header is row 1).
     """
     suffix = _suffix(source)
     try:
@@ -77,6 +80,8 @@ def read(source: Path) -> pd.DataFrame:
                 keep_default_na=False,
                 na_values=[""],
             )
+            for column in cells.columns.intersection(["id", "path", "subject"]):
+                cells[column] = cells[column].map(as_given, na_action="ignore").astype("string")
         else:
             cells = pd.read_parquet(source)
     except (OSError, ValueError) as error:  # pandas and pyarrow parse errors are ValueErrors
@@ -87,10 +92,30 @@ def read(source: Path) -> pd.DataFrame:
             f"{source}: no manifest, the columns {', '.join(missing)} are missing; "
             f"make one with: leukoscope manifest {source} -o cells.csv"
         )
-    cells = _checked(cells, first_row=2 if suffix == ".csv" else 1, name=str(source))
+    first_row = 2 if suffix == ".csv" else 1
+    cells = _checked(cells, first_row, name=str(source))
     folder = source.parent.resolve()
     cells["path"] = pd.array([str(folder / path) for path in cells["path"]], dtype="string")
+    if not allow_outside:
+        left = [
+            f"row {row}: {path}"
+            for row, path in enumerate(cells["path"], first_row)
+            if outside(path, folder)
+        ]
+        if left:
+            raise BadInputError(
+                f"{source}: {len(left):,} pictures lie outside of the folder of the manifest; if "
+                f"you trust whoever wrote it, read them with --allow-outside{listing(left)}"
+            )
     return cells
+
+
+def outside(path: str | Path, folder: Path) -> bool:
+    """Whether what `path` names, its links followed, lies elsewhere than below `folder`."""
+    try:
+        return not Path(os.path.realpath(path)).is_relative_to(folder)
+    except ValueError:  # it holds a NUL: no file has such a name, wherever
+        return False
 
 
 def _suffix(path: Path) -> str:

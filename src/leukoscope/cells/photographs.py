@@ -12,7 +12,7 @@ from scipy import fft, ndimage
 
 from leukoscope.cells.fingerprints import SIDE, look
 from leukoscope.cells.mask import mask
-from leukoscope.cells.preprocess import read_picture
+from leukoscope.cells.pictures import read_picture
 
 RIM = 2
 """What lies at the edge of a cell has no say, in thumbnail pixels: there the masks differ."""

@@ -7,17 +7,12 @@ Two crop policies:
   that, so that a micrometre is the same number of pixels in every picture: blasts stay larger.
 """
 
-from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from leukoscope.errors import BadInputError
 
 Crop = Literal["resize", "cell"]
 Box = tuple[int, int, int, int]
@@ -49,35 +44,6 @@ class Preprocessing(BaseModel):
         if (self.crop == "cell") != (self.window is not None):
             raise ValueError("a window belongs to crop 'cell', and only to it")
         return self
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A picture's file that lies in memory and not on a disk."""
-
-    name: str
-    content: bytes
-
-    def __str__(self) -> str:
-        return self.name
-
-
-def read_picture(file: Path | Upload) -> Image.Image:
-    """Decode `file` to RGB.
-
-    Raises:
-        BadInputError: missing, or not a picture that Pillow can decode whole.
-    """
-    source = BytesIO(file.content) if isinstance(file, Upload) else file
-    try:
-        with Image.open(source) as picture:
-            picture.load()
-            return picture if picture.mode == "RGB" else picture.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        # Pillow's own words name an object in memory, or the path once more.
-        unknown = isinstance(error, UnidentifiedImageError)
-        why = "of no known format" if unknown else error
-        raise BadInputError(f"{file}: cannot be read as a picture ({why})") from error
 
 
 def cell_box(picture: Image.Image) -> Box | None:

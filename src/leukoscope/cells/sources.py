@@ -15,7 +15,7 @@ import pandas as pd
 from leukoscope.cells import folders, manifest, pictures, tables
 from leukoscope.cells.row import Row
 from leukoscope.errors import BadInputError, listing
-from leukoscope.files import atomic
+from leukoscope.spreadsheet import write_csv
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,7 @@ class Reading:
         at all is an error.
         """
         if rejected_csv is not None:
-            with atomic(rejected_csv) as scratch:
-                self.rejected.to_csv(scratch, index=False, lineterminator="\n")
+            write_csv(self.rejected, rejected_csv)
         if self.rejected.empty or (rejected_csv is not None and not self.cells.empty):
             return
         lines = [
@@ -88,7 +87,9 @@ def _most_common(counts: Counter[str], most: int = 8) -> str:
     return ", ".join(shown)
 
 
-def read_sources(sources: Sequence[Path], root: Path | None = None) -> Reading:
+def read_sources(
+    sources: Sequence[Path], root: Path | None = None, allow_outside: bool = False
+) -> Reading:
     """Read `sources`, each a folder of pictures or a table that lists them, and check every cell.
 
     | source                               | recognised by                                      |
@@ -102,9 +103,9 @@ def read_sources(sources: Sequence[Path], root: Path | None = None) -> Reading:
 
     A cell's id is its path in a table as written, else its path below the source folder (with
     the folder's name in front when there are several). Relative paths in a table begin at `root`,
-    by default the table's folder. Every picture is decoded. Raises BadInputError when a source is
-    missing, is neither folder nor table, or holds no cells; bad rows do not raise here, see
-    `Reading.settle`.
+    by default the table's folder; unless `allow_outside` all must end below it. Every picture is
+    decoded. Raises BadInputError when a source is missing, is neither folder nor table, or holds no
+    cells; bad rows do not raise here, see `Reading.settle`.
     """
     rows: list[Row] = []
     passed_over: list[Path] = []
@@ -118,7 +119,7 @@ def read_sources(sources: Sequence[Path], root: Path | None = None) -> Reading:
                 found, others = folders.rows_of(source, named_folder=several)
                 passed_over += others
             else:
-                found = tables.rows_of(source, root)
+                found = tables.rows_of(source, root, allow_outside)
         except BadInputError as error:
             problems.append(str(error))
         else:

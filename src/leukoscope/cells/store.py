@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from leukoscope import __version__
 from leukoscope.cells import plans, splits
@@ -29,16 +29,12 @@ from leukoscope.cells.fingerprints import read_fingerprints
 from leukoscope.cells.parallel import each
 from leukoscope.cells.people import joint_names, people_of
 from leukoscope.cells.phantom import is_phantom
-from leukoscope.cells.preprocess import (
-    Crop,
-    Preprocessing,
-    fitting_window,
-    preprocess,
-    read_picture,
-)
+from leukoscope.cells.pictures import read_picture
+from leukoscope.cells.preprocess import Crop, Preprocessing, fitting_window, preprocess
 from leukoscope.cells.repeats import find_repeats
 from leukoscope.errors import BadInputError
 from leukoscope.files import atomic, sha256, write_text
+from leukoscope.lock import held
 
 Three = tuple[float, float, float]
 """Red, green, blue."""
@@ -85,6 +81,11 @@ class Store:
         Raises:
             BadInputError: `folder` holds no store, or one whose parts do not fit each other.
         """
+        for name in ("store.json", "cells.parquet", "pixels.npy"):
+            if not (folder / name).exists():
+                raise BadInputError(
+                    f"{folder} is no store: {name} is missing; make one with `leukoscope prepare`"
+                )
         try:
             text = (folder / "store.json").read_text(encoding="utf-8")
             info = StoreInfo.model_validate_json(text)
@@ -93,12 +94,7 @@ class Store:
             plan = None
             if info.division.plan == "lab":
                 plan = pd.read_parquet(folder / "plan.parquet")
-        except FileNotFoundError as error:
-            raise BadInputError(
-                f"{folder} is no store: {Path(error.filename).name} is missing; "
-                "make one with `leukoscope prepare`"
-            ) from error
-        except (ValidationError, ValueError, OSError) as error:
+        except Exception as error:  # damaged files make numpy and pyarrow raise nearly anything
             raise BadInputError(f"{folder}: the store cannot be read ({error})") from error
         size = info.preprocessing.size
         if pixels.shape != (info.cells, size, size, 3) or len(cells) != info.cells:
@@ -108,6 +104,21 @@ class Store:
                 "prepare it again"
             )
         return cls(folder, info, cells, pixels, plan)
+
+    def verify(self) -> None:
+        """Read every file whole and hold it against its digest, about a gigabyte a second.
+
+        Raises:
+            BadInputError: one is not what was prepared; it is named.
+        """
+        for name, digest in self.info.digests.items():
+            path = self.folder / name
+            try:
+                found = sha256(path)
+            except OSError as error:
+                raise BadInputError(f"{path}: cannot be read ({error.strerror})") from error
+            if found != digest:
+                raise BadInputError(f"{path} is damaged: prepare the store again")
 
     def divided(self, division: Division) -> "Store":
         """Return the same cells under another `division`; nothing is written.
@@ -178,12 +189,28 @@ def prepare(
 
     Raises:
         BadInputError: no such split can be made, pictures cannot be read (all are listed), or
-            `folder` holds a store already.
+            `folder` holds a store already, or another process makes one there.
     """
-    if (folder / "store.json").exists():
-        raise BadInputError(f"{folder} already holds a store; delete it or choose another folder")
     if size <= 0 or size % 32:
         raise BadInputError(f"size {size} is no multiple of 32")
+    with held(folder):
+        if (folder / "store.json").exists():
+            raise BadInputError(
+                f"{folder} already holds a store; delete it or choose another folder"
+            )
+        return _prepared(cells, folder, division, folds, crop, size, seed)
+
+
+def _prepared(
+    cells: pd.DataFrame,
+    folder: Path,
+    division: Division,
+    folds: int,
+    crop: Crop,
+    size: int,
+    seed: int,
+) -> Store:
+    """Make a store in `folder`, which this process holds."""
     cells = cells.reset_index(drop=True)
     prints = read_fingerprints(list(cells["path"]))
     cells["person"] = people_of(cells, find_repeats(prints))
@@ -202,7 +229,6 @@ def prepare(
     del prints  # its thumbnails are the memory's largest part
 
     paths = [Path(path) for path in cells["path"]]
-    folder.mkdir(parents=True, exist_ok=True)
     with atomic(folder / "pixels.npy") as scratch:
         pictures = each(partial(_pixels, settings=settings), paths, "preparing cells")
         _write_pixels(scratch, pictures, (len(paths), size, size, 3))

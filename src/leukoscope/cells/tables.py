@@ -9,9 +9,10 @@ from typing import TextIO
 
 import pandas as pd
 
-from leukoscope.cells import cnmc
+from leukoscope.cells import cnmc, manifest
 from leukoscope.cells.row import LABELS, Row
 from leukoscope.errors import BadInputError
+from leukoscope.spreadsheet import as_given
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 PRELIMINARY_COLUMNS = frozenset({"patient_id", "new_names", "labels"})
@@ -29,9 +30,10 @@ class Line:
     fault: str = ""
 
 
-def rows_of(source: Path, root: Path | None) -> list[Row]:
+def rows_of(source: Path, root: Path | None, allow_outside: bool) -> list[Row]:
     """The rows of the table `source`; relative paths begin at `root`, by default its own folder.
 
+    A picture that does not lie below that is a bad row, unless `allow_outside`.
     Raises BadInputError when `source` is missing, no table, empty, or of unknown columns.
     """
     if not source.exists():
@@ -51,6 +53,9 @@ def rows_of(source: Path, root: Path | None) -> list[Row]:
         )
     if not rows:
         raise BadInputError(f"{source}: no rows below the columns")
+    for row in rows:
+        if row.path and not allow_outside and manifest.outside(row.path, place):
+            row.reason = row.reason or f"it lies outside of {place}; --allow-outside reads it"
     return rows
 
 
@@ -160,7 +165,8 @@ def _csv(path: Path) -> tuple[list[str], list[Line]]:
             if not row:  # a blank line is no cell, but a spreadsheet counts it
                 continue
             fault = f"{len(row)} values under {len(columns)} columns"
-            values = {name: value.strip() for name, value in zip(columns, row, strict=False)}
+            given = [as_given(value.strip()) for value in row]
+            values = dict(zip(columns, given, strict=False))
             lines.append(Line(number, values, "" if len(row) == len(columns) else fault))
     return columns, lines
 

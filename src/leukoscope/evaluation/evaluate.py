@@ -34,6 +34,7 @@ from leukoscope.evaluation.result import (
 )
 from leukoscope.evaluation.subjects import by_subject
 from leukoscope.files import atomic
+from leukoscope.spreadsheet import write_csv
 from leukoscope.training.checkpoint import Checkpoint
 from leukoscope.training.run import Run, Which
 
@@ -129,9 +130,8 @@ def _judged(
         **external,
     )
     if len(labelled):
-        with atomic(subjects_file(judged, name, which)) as scratch:
-            table = by_subject(labelled, settled.points[0])
-            table.to_csv(scratch, index=False, lineterminator="\n")
+        table = by_subject(labelled, settled.points[0])
+        write_csv(table, subjects_file(judged, name, which))
         found = judge(labelled, {point: point.threshold for point in settled.points})
         evaluation = evaluation.model_copy(update=dict(found))
     return evaluation.write(metrics_file(judged, name, which))
@@ -141,8 +141,7 @@ def write_submission(judged: Judged, split: str, which: Which, path: Path) -> No
     """Write the Kaggle form ``ID,label``: each cell's id and call, in the manifest's order."""
     predictions = pd.read_parquet(predictions_file(judged, split, which))
     table = predictions[["id", "call"]].set_axis(["ID", "label"], axis=1)
-    with atomic(path) as scratch:
-        table.to_csv(scratch, index=False, lineterminator="\n")
+    write_csv(table, path)
 
 
 def _epoch(run: Run, which: Which) -> int:

@@ -21,7 +21,8 @@ from leukoscope.cells.gather import Gather
 from leukoscope.cells.loader import ordered_batches
 from leukoscope.cells.parallel import each
 from leukoscope.cells.people import people
-from leukoscope.cells.preprocess import Preprocessing, preprocess, read_picture
+from leukoscope.cells.pictures import read_picture
+from leukoscope.cells.preprocess import Preprocessing, preprocess
 from leukoscope.cells.splits import SPLITS
 from leukoscope.cells.transfer import moved
 from leukoscope.errors import BadInputError

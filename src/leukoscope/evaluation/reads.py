@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from leukoscope.files import atomic
+from leukoscope.spreadsheet import write_csv
 from leukoscope.training.run import Run, Which
 
 
@@ -19,8 +19,7 @@ def record(run: Run, which: Which, epoch: int) -> None:
         return
     when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     row = pd.DataFrame([{"when": when, "checkpoint": which, "epoch": epoch}])
-    with atomic(run.folder / "test-reads.csv") as scratch:
-        pd.concat([table, row]).to_csv(scratch, index=False, lineterminator="\n")
+    write_csv(pd.concat([table, row]), run.folder / "test-reads.csv")
 
 
 def read(run: Run) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from leukoscope.evaluation.review import USUAL
 from leukoscope.files import atomic
 from leukoscope.inference.bundle import Bundle
 from leukoscope.inference.engines import EngineName
+from leukoscope.spreadsheet import write_csv
 
 REVIEW = "review"
 """The call of a cell that a person is to look at."""
@@ -30,10 +31,11 @@ def write(calls: pd.DataFrame, target: Path) -> None:
         BadInputError: another suffix.
     """
     suffix = writable(target)
+    if suffix == ".csv":
+        write_csv(calls, target)
+        return
     with atomic(target) as scratch:
-        if suffix == ".csv":
-            calls.to_csv(scratch, index=False, lineterminator="\n")
-        elif suffix == ".parquet":
+        if suffix == ".parquet":
             calls.to_parquet(scratch, index=False)
         else:
             calls.to_json(

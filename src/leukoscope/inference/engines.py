@@ -45,6 +45,9 @@ class OnnxEngine:
     Args:
         graph: the file.
         threads: that share one call.
+
+    Raises:
+        BadInputError: it cannot be computed, or not from this file alone.
     """
 
     def __init__(self, graph: Path, threads: int) -> None:
@@ -53,7 +56,12 @@ class OnnxEngine:
         # Threads that wait must not keep the cores from those that decode pictures.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        self.session = onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"])
+        # As bytes: of a file, parts could lie in other files, wherever it says.
+        content = graph.read_bytes()
+        try:
+            self.session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's own have no common ancestor
+            raise BadInputError(f"{graph}: no graph that can be computed ({error})") from error
 
     def __call__(self, pictures: NDArray[np.uint8]) -> Told:
         """Return what is told of (N, H, W, 3) uint8."""

@@ -9,7 +9,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from leukoscope.cells.preprocess import Upload, preprocess, read_picture
+from leukoscope.cells.pictures import Upload, read_picture
+from leukoscope.cells.preprocess import preprocess
 from leukoscope.errors import BadInputError
 from leukoscope.inference.bundle import KNOWN, Bundle
 from leukoscope.inference.inputs import subject_of

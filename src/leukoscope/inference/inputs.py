@@ -33,13 +33,14 @@ class Cells:
     tables: list[Path]
 
 
-def find(sources: Sequence[Path]) -> Cells:
+def find(sources: Sequence[Path], allow_outside: bool = False) -> Cells:
     """Return the cells that `sources` name: pictures, folders with all below them, manifests.
 
     ``-`` stands for the sources that standard input lists, one a line; a name with ``*``, ``?`` or
     ``[`` that is no file for all that it matches, sorted. A picture that is named itself is taken
     whatever its suffix, and need not be readable: its row will say so. Subjects come from a
-    manifest or from UID file names.
+    manifest, which may name pictures outside of its folder if `allow_outside`, or from UID file
+    names.
 
     Raises:
         BadInputError: a source is missing, a pattern matches nothing, a folder holds no picture, a
@@ -56,7 +57,7 @@ def find(sources: Sequence[Path]) -> Cells:
         elif not source.exists():
             raise BadInputError(f"{source}: no such file or folder")
         elif source.suffix.lower() in TABLES:
-            found += _listed(source)
+            found += _listed(source, allow_outside)
             tables.append(source)
         else:
             found.append(Cell(source, subject_of(source)))
@@ -78,8 +79,8 @@ def _expanded(sources: Sequence[Path]) -> Iterator[Path]:
             yield source
 
 
-def _listed(table: Path) -> Iterator[Cell]:
-    cells = manifest.read(table)
+def _listed(table: Path, allow_outside: bool) -> Iterator[Cell]:
+    cells = manifest.read(table, allow_outside)
     for path, subject in zip(cells["path"], cells["subject"], strict=True):
         yield Cell(Path(path), subject if isinstance(subject, str) else None)
 

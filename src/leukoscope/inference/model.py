@@ -16,7 +16,8 @@ from PIL import Image
 from leukoscope.cells.manifest import CLASSES
 from leukoscope.cells.outline import outline
 from leukoscope.cells.parallel import in_order
-from leukoscope.cells.preprocess import Upload, preprocess, read_picture
+from leukoscope.cells.pictures import Upload, read_picture
+from leukoscope.cells.preprocess import preprocess
 from leukoscope.cores import cores
 from leukoscope.errors import BadInputError, listing
 from leukoscope.evaluation.calibration import probability

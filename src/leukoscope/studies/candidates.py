@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leukoscope.errors import BadInputError, faults
+from leukoscope.yaml_file import read_yaml
 
 
 class Candidate(BaseModel):
@@ -66,8 +66,6 @@ class Candidates(BaseModel):
             BadInputError: it is missing, no YAML, or holds something else; all mistakes are listed.
         """
         try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except (OSError, yaml.YAMLError) as error:
-            raise BadInputError(f"{path} cannot be read as YAML: {error}") from error
+            return cls.model_validate(read_yaml(path))
         except ValidationError as error:
             raise BadInputError(f"{path} is no list of candidates:{faults(error)}") from error

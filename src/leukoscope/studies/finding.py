@@ -24,7 +24,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from leukoscope.errors import BadInputError
-from leukoscope.files import atomic, write_text
+from leukoscope.files import write_text
+from leukoscope.spreadsheet import write_csv
 
 Verdict = Literal["supported", "contradicted", "undecided"]
 
@@ -93,8 +94,7 @@ class Finding:
         write_text(paths[0], json.dumps(told, indent=2, ensure_ascii=False) + "\n")
         write_text(paths[1], self.markdown())
         for path, table in zip(paths[2:], (self.table, self.curves), strict=True):
-            with atomic(path) as scratch:
-                table.to_csv(scratch, index=False, lineterminator="\n")
+            write_csv(table, path)
         return paths
 
     @classmethod

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from leukoscope.files import atomic
+from leukoscope.spreadsheet import write_csv
 from leukoscope.studies.finding import Finding, Part, Verdict, combined, decide, spoken
 from leukoscope.studies.gradients import decades_towards_input, layer_norms
 from leukoscope.studies.runs import complete, first_model
@@ -132,8 +132,7 @@ def _norms_while_training(run: Run, cells: int) -> pd.DataFrame:
         if path.exists():
             earlier = pd.read_csv(path)
             norms = pd.concat([earlier[earlier["epoch"] != epoch], norms])
-        with atomic(path) as scratch:
-            norms.to_csv(scratch, index=False, lineterminator="\n")
+        write_csv(norms, path)
 
     if not path.exists():
         look(0, first_model(run).to(sample.device))

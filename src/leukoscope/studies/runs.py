@@ -38,8 +38,7 @@ def complete(run: Run, after_epoch: AfterEpoch | None = None) -> None:
     An epoch that was not closed is measured again: `after_epoch` may see the same one twice.
     """
     if not run.finished:
-        last = run.checkpoint("last")
-        train(run, last if last.exists() else None, after_epoch)
+        train(run, run.newest_checkpoint(), after_epoch)
 
 
 def first_model(run: Run) -> torch.nn.Module:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
-from leukoscope.files import atomic
+from leukoscope.spreadsheet import write_csv
 from leukoscope.studies.candidates import Candidates
 from leukoscope.studies.finding import BEARING, OPENING, Finding, Part, Verdict, combined
 from leukoscope.studies.runs import complete, open_or_create
@@ -249,7 +249,5 @@ def _field(override: str) -> str:
 def kept(path: Path, measure: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     """Return the table at `path`; if there is none, make it by `measure` and keep it there."""
     if not path.exists():
-        made = measure()
-        with atomic(path) as scratch:
-            made.to_csv(scratch, index=False, lineterminator="\n")
+        write_csv(measure(), path)
     return pd.read_csv(path)

@@ -1,0 +1,21 @@
+"""YAML files of settings: plain values, or one sentence about why they cannot be read."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from leukoscope.errors import BadInputError
+
+
+def read_yaml(path: Path) -> Any:
+    """Return what a YAML file says; nothing in it is run as code.
+
+    Raises:
+        BadInputError: it cannot be read, or is no YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+        # Dates of month 13 are ValueErrors, lists as keys TypeErrors.
+        raise BadInputError(f"{path}: cannot be read as YAML ({error})") from error
