@@ -3,6 +3,7 @@
 Heavy imports stand inside the commands, so that ``--help`` answers at once.
 """
 
+import errno
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -13,7 +14,7 @@ import typer
 
 from leukoscope import __version__
 from leukoscope.cores import cores
-from leukoscope.errors import BadInputError, LeukoscopeError, needs_extra
+from leukoscope.errors import BadInputError, LeukoscopeError, listing, needs_extra
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -61,11 +62,22 @@ Pictures = Annotated[
     list[Path],
     typer.Argument(help="Pictures, folders, patterns, manifests; - for a list on stdin."),
 ]
+AllowOutside = Annotated[
+    bool,
+    typer.Option(
+        "--allow-outside", help="A table may name pictures that do not lie below its own folder."
+    ),
+]
 EngineOption = Annotated[
     Literal["auto", "int8", "fp32", "torch"],
     typer.Option(help="What computes; auto: the fastest here, measured the first time."),
 ]
 CORES = cores()
+MACHINES_FAULTS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+)
+"""What a disk or its owner may refuse; whatever was written before is whole."""
+
 Number = TypeVar("Number", int, float)
 
 
@@ -76,6 +88,12 @@ def main() -> None:
     except LeukoscopeError as error:
         print(f"leukoscope: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in MACHINES_FAULTS:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"leukoscope: {place}{error.strerror}", file=sys.stderr)
+        sys.exit(LeukoscopeError.exit_code)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing in ("", "leukoscope"):
@@ -144,12 +162,13 @@ def manifest(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Write bad rows to rejected.csv and go on.")
     ] = False,
+    allow_outside: AllowOutside = False,
 ) -> None:
     """List cells: one row each, checked, in one table."""
     from leukoscope.cells import manifest as table
     from leukoscope.cells.sources import read_sources
 
-    reading = read_sources(sources, root)
+    reading = read_sources(sources, root, allow_outside)
     rejected = output.with_name("rejected.csv") if skip_bad else None
     reading.settle(rejected)
     table.write(reading.cells, output)
@@ -157,6 +176,9 @@ def manifest(
     if rejected and len(reading.rejected):
         print(f"{len(reading.rejected):,} rejected, with the reasons, in {rejected}")
     print(f"\nwritten to {output}")
+    folder = output.parent.resolve()
+    if any(table.outside(path, folder) for path in reading.cells["path"]):
+        print(f"it names pictures outside of {folder}: what reads it needs --allow-outside")
 
 
 @app.command()
@@ -165,6 +187,7 @@ def audit(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for tables and a page.")
     ] = None,
+    allow_outside: AllowOutside = False,
 ) -> None:
     """Find repeated cells, names that are one person, leaks, doubtful pictures.
 
@@ -175,7 +198,7 @@ def audit(
     from leukoscope.reporting.audit_page import write_page
     from leukoscope.reporting.audit_text import tell
 
-    found = examine(table.read(cells))
+    found = examine(table.read(cells, allow_outside))
     tell(found)
     if output:
         found.write(output)
@@ -212,6 +235,7 @@ def prepare(
     export_images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write the planned pictures as PNG.")
     ] = None,
+    allow_outside: AllowOutside = False,
     seed: Seed = 0,
 ) -> None:
     """Make a store: every cell cropped, resized and assigned to a split, once."""
@@ -226,8 +250,9 @@ def prepare(
             file=sys.stderr,
         )
     division = Division(split=split, plan=plan, validation_copies=train_on_validation_copies)
+    listed = table.read(cells, allow_outside)
     made = store.prepare(
-        table.read(cells), output, division=division, folds=folds, crop=crop, size=size, seed=seed
+        listed, output, division=division, folds=folds, crop=crop, size=size, seed=seed
     )
     print(store.describe(made))
     if export_images:
@@ -283,8 +308,7 @@ def train(
             )
         settings = {name: context.params[name] for name in given & MACHINE}
         run = run.configured(run.config.model_copy(update=settings))
-        last = run.checkpoint("last")
-        start = checkpoint or (last if last.exists() else None)
+        start = checkpoint or run.newest_checkpoint()
     else:
         if not store or not output:
             raise BadInputError("a store and --output are needed (or --resume RUN)")
@@ -304,6 +328,26 @@ def train(
 
 
 @app.command()
+def reproduce(
+    run: Annotated[Path, typer.Argument(help="The run folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the run anew.")],
+) -> None:
+    """Train a run again from its configuration and store; say whether it comes out the same.
+
+    Exit status 1: it does not. On a CPU it does, bit for bit, with the same versions and threads.
+    """
+    from leukoscope.training import reproduce as again
+    from leukoscope.training.run import Run
+
+    opened = Run.open(run)
+    for change in again.changes(opened):
+        print(f"environment: {change}")
+    if found := again.reproduce(opened, output):
+        raise LeukoscopeError(f"{output} differs from {run}:{listing(found)}")
+    print(f"{output} is {run} again: weights and history are the same, bit for bit")
+
+
+@app.command()
 def evaluate(
     run: Annotated[
         Path,
@@ -317,6 +361,7 @@ def evaluate(
     submission: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Also write the Kaggle form ID,label.")
     ] = None,
+    allow_outside: AllowOutside = False,
 ) -> None:
     """Judge a run by subject: metrics with intervals, operating points, baselines, predictions.
 
@@ -332,7 +377,8 @@ def evaluate(
     judged: Run | Ensemble
     if cells:
         judged = Run.open(run) if Run.exists(run) else Ensemble.open(run)
-        found = judge.evaluate_others(judged, table.read(cells), cells.stem, checkpoint)
+        others = table.read(cells, allow_outside)
+        found = judge.evaluate_others(judged, others, cells.stem, checkpoint)
     else:
         judged = Run.open(run)
         found = judge.evaluate(judged, split, checkpoint)
@@ -494,11 +540,10 @@ def export(
     from leukoscope.training.run import Run
 
     if Run.exists(run):
-        single = Run.open(run)
-        bundle = pack(single, output, card.card(single))
+        source: Run | Ensemble = Run.open(run)
     else:
-        bundle = pack(Ensemble.open(run), output)
-    print(describe(bundle))
+        source = Ensemble.open(run)
+    print(describe(pack(source, output, card.card(source))))
 
 
 @app.command()
@@ -520,6 +565,7 @@ def predict(
     subject_summary: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write a table with a row a subject.")
     ] = None,
+    allow_outside: AllowOutside = False,
     threads: Threads = CORES,
 ) -> None:
     """Call cells: one row a picture, in the order in which they were named."""
@@ -533,7 +579,7 @@ def predict(
         raise BadInputError(f"{output}: calls and subjects are two tables, name two files")
     for target in targets:
         tables.writable(target, sources)
-    opened, found = Bundle.open(bundle), inputs.find(sources)
+    opened, found = Bundle.open(bundle), inputs.find(sources, allow_outside)
     for target in targets:  # a pattern or a list may have named one
         tables.writable(target, found.tables)
     model = Model(opened, None if engine == "auto" else engine, threads)
@@ -563,6 +609,9 @@ def serve(
     ] = None,
     engine: EngineOption = "auto",
     threads: Threads = CORES,
+    log_names: Annotated[
+        bool, typer.Option("--log-names", help="Log the names of the pictures that are sent.")
+    ] = False,
 ) -> None:
     """Open the model to a browser: a page to drop cells on, and an API."""
     from leukoscope.inference.bundle import Bundle
@@ -570,7 +619,8 @@ def serve(
     with needs_extra("serve"):
         from leukoscope.serving.server import serve as run
 
-    run(Bundle.open(bundle), host, port, token, None if engine == "auto" else engine, threads)
+    chosen = None if engine == "auto" else engine
+    run(Bundle.open(bundle), host, port, token, chosen, threads, log_names)
 
 
 @app.command()
@@ -578,6 +628,7 @@ def explain(
     bundle: Annotated[Path, typer.Argument(help="The bundle.")],
     sources: Pictures,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the overlays.")],
+    allow_outside: AllowOutside = False,
 ) -> None:
     """Show what in each cell speaks for its call, and the training cells most like it.
 
@@ -588,21 +639,23 @@ def explain(
     from leukoscope.inference.explain import explain as explained
     from leukoscope.reporting.explanation import write_explanations
 
-    paths = [cell.path for cell in inputs.find(sources).cells]
+    paths = [cell.path for cell in inputs.find(sources, allow_outside).cells]
     write_explanations(explained(Bundle.open(bundle), paths), output)
     print(f"{len(paths):,} cells explained in {output}")
 
 
 @app.command()
 def card(
-    run: Annotated[Path, typer.Argument(help="The run folder.")],
+    run: Annotated[Path, typer.Argument(help="The run folder, or that of folds, as one ensemble.")],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Markdown.", show_default="MODEL_CARD.md in RUN"),
     ] = None,
 ) -> None:
     """Write the model card of a run: what it is, what it is not for, what was measured."""
+    from leukoscope.evaluation.ensemble import Ensemble
     from leukoscope.reporting.card import write_card
     from leukoscope.training.run import Run
 
-    print(f"card: {write_card(Run.open(run), output or run / 'MODEL_CARD.md').resolve()}")
+    source = Run.open(run) if Run.exists(run) else Ensemble.open(run)
+    print(f"card: {write_card(source, output or run / 'MODEL_CARD.md').resolve()}")

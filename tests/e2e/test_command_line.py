@@ -23,6 +23,7 @@ from leukoscope.training.checkpoint import Checkpoint
 Leukoscope = Callable[..., subprocess.CompletedProcess[str]]
 
 ENGINE = ["--engine", "fp32"]
+OUTSIDE = "--allow-outside"
 FAST = ["--set", "batch_size=8", "--threads", "1"]
 
 
@@ -62,7 +63,7 @@ def test_train_interrupt_resume_evaluate_submit(
     leukoscope: Leukoscope, tmp_path: Path, cells: pd.DataFrame
 ) -> None:
     manifest.write(cells, tmp_path / "cells.csv")
-    leukoscope("prepare", "cells.csv", "-o", "store", "--size", "32", "--split", "lab")
+    leukoscope("prepare", "cells.csv", "-o", "store", "--size", "32", "--split", "lab", OUTSIDE)
     words = ["train", "store", *FAST, "--set", "epochs=6", "-o"]
     leukoscope(*words, "whole")
 
@@ -105,13 +106,13 @@ def test_train_interrupt_resume_evaluate_submit(
     printed = leukoscope("export", "whole", "-o", "bundle").stdout
     assert "1 × resnet18, 32 × 32 pixels" in printed
     assert (tmp_path / "bundle" / "MODEL_CARD.md").exists()
-    printed = leukoscope("predict", "bundle", "cells.csv", "-o", "calls.csv", *ENGINE).stdout
+    words = ["predict", "bundle", "cells.csv", OUTSIDE, "-o"]
+    printed = leukoscope(*words, "calls.csv", *ENGINE).stdout
     assert f"{len(cells):,} pictures" in printed
     calls = pd.read_csv(tmp_path / "calls.csv")
     assert calls["path"].tolist() == cells["path"].tolist()
     tested = calls.set_index("path").loc[predictions["path"]]
     assert tested["probability"].tolist() == pytest.approx(predictions["calibrated"], abs=1e-4)
-    words = ["predict", "bundle", "cells.csv", "-o"]
     assert "by the engine" in leukoscope(*words, "new/calls.parquet").stdout
     assert "written as .csv" in leukoscope(*words, "calls.xlsx", *ENGINE, status=2).stderr
     assert "already holds" in leukoscope("export", "whole", "-o", "bundle", status=2).stderr
@@ -152,11 +153,11 @@ def test_bad_rows_stop_or_are_set_aside(
     pd.DataFrame({"Path": rows, "label": [0, 1, 0, 1, 7, 0, 0]}).to_csv(
         tmp_path / "train.csv", index=False
     )
-    said = leukoscope("manifest", "train.csv", "-o", "cells.csv", status=2).stderr
+    said = leukoscope("manifest", "train.csv", OUTSIDE, "-o", "cells.csv", status=2).stderr
     assert not (tmp_path / "cells.csv").exists()
     for row in (6, 7, 8):
         assert f"row {row}" in said
-    leukoscope("manifest", "train.csv", "-o", "cells.csv", "--skip-bad")
+    leukoscope("manifest", "train.csv", OUTSIDE, "-o", "cells.csv", "--skip-bad")
     kept, rejected = pd.read_csv(tmp_path / "cells.csv"), pd.read_csv(tmp_path / "rejected.csv")
     assert len(kept) + len(rejected) == 7
     assert {6, 7, 8} <= set(rejected["row"])
@@ -237,7 +238,8 @@ def test_version(leukoscope: Leukoscope) -> None:
 def test_real_cells_from_tree_to_calls(leukoscope: Leukoscope, tmp_path: Path, cnmc: Path) -> None:
     printed = leukoscope("manifest", cnmc, "-o", "cells.csv").stdout
     assert "0 rejected" in printed
-    printed = leukoscope("prepare", "cells.csv", "-o", "store", "--size", 64).stdout
+    assert "what reads it needs --allow-outside" in printed
+    printed = leukoscope("prepare", "cells.csv", OUTSIDE, "-o", "store", "--size", 64).stdout
     assert "people stands on two sides" in printed
     leukoscope("train", "store", "-o", "run", "--set", "epochs=1", "--threads", 2)
     printed = leukoscope("evaluate", "run").stdout

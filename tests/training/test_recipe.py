@@ -54,7 +54,7 @@ def test_every_mistake_is_listed() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("- 1", "table of fields"), ("a: [", "no YAML"), ("base: best", "'best' is none of lab")],
+    [("- 1", "table of fields"), ("a: [", "as YAML"), ("base: best", "'best' is none of lab")],
 )
 def test_bad_yaml(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "bad.yaml"

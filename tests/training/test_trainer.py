@@ -1,7 +1,11 @@
 """The trainer: repeats bit for bit, resumes from anywhere, says when it fails."""
 
+import itertools
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +22,9 @@ from leukoscope.cells.loader import TrainingLoader
 from leukoscope.cells.standard import Standard
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
+from leukoscope.files import SCRATCH
 from leukoscope.models.resnet import ResNet
-from leukoscope.studies.runs import open_or_create
+from leukoscope.studies.runs import complete, open_or_create
 from leukoscope.training import trainer
 from leukoscope.training.checkpoint import Checkpoint
 from leukoscope.training.optimizer import optimizer_of
@@ -396,6 +401,20 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     assert_same(whole, run)
 
 
+def test_a_clock_set_back_changes_nothing(
+    whole: Run, new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(watch_test=True)
+    hours = itertools.count()
+    monkeypatch.setattr("time.time", lambda: 2e9 - 3600 * next(hours))
+    with monkeypatch.context() as patch:
+        stop_after(patch, 4)
+        with pytest.raises(Interrupted):
+            train(run)
+    train(Run.open(run.folder), resume=run.newest_checkpoint())
+    assert_same(whole, run)
+
+
 def test_resumed_from_its_best_epoch_equals_uninterrupted(whole: Run, new_run: NewRun) -> None:
     run = new_run(watch_test=True)
     train(run)
@@ -436,6 +455,16 @@ def test_a_loss_that_is_no_number_stops_with_its_batch(
     assert all(torch.isfinite(value).all() for value in weights(run).values())
 
 
+def test_a_history_that_cannot_be_read_is_written_anew(whole: Run, new_run: NewRun) -> None:
+    run = new_run(watch_test=True)
+    train(run)
+    (run.folder / "history.csv").write_bytes(b"epoch,\xff\n1,2\n")
+    with pytest.raises(BadInputError, match=r"cannot be read .* writes it anew"):
+        _ = run.history
+    train(Run.open(run.folder), resume=run.newest_checkpoint())
+    assert_same(whole, run)
+
+
 def test_a_run_folder_is_never_overwritten(whole: Run) -> None:
     with pytest.raises(BadInputError, match="already holds a run"):
         Run.create(whole.folder, whole.config)
@@ -455,26 +484,103 @@ def test_a_device_that_is_not_here_is_said(store: Store, tmp_path: Path) -> None
         train(Run.create(tmp_path / "run", config))
 
 
-@pytest.mark.parametrize("damage", ["truncated", "text", "missing"])
-def test_a_damaged_checkpoint_is_refused(whole: Run, tmp_path: Path, damage: str) -> None:
-    path = tmp_path / "last.ckpt"
-    if damage == "truncated":
-        path.write_bytes(whole.checkpoint("last").read_bytes()[:10_000])
-    elif damage == "text":
-        path.write_text("weights")
-    with pytest.raises(BadInputError, match=r"last\.ckpt"):
-        Checkpoint.load(path)
+def flip(path: Path, place: int) -> None:
+    """Change one bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
 
 
-def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
-    class Attack:
-        def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
-            return os.mkdir, (str(tmp_path / "owned"),)
+def broken_twice(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a run that was stopped a batch after it went on: it has two checkpoints."""
+    run = new_run("broken", watch_test=True)
+    for batches in (2, 1):
+        with monkeypatch.context() as patch:
+            stop_after(patch, batches)
+            with pytest.raises(Interrupted):
+                train(run, run.newest_checkpoint())
+    return run
 
-    torch.save({"progress": Attack()}, tmp_path / "evil.ckpt")
-    with pytest.raises(BadInputError, match="not a whole checkpoint"):
-        Checkpoint.load(tmp_path / "evil.ckpt")
-    assert not (tmp_path / "owned").exists()
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
+    whole: Run,
+    new_run: NewRun,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = broken_twice(new_run, monkeypatch)
+    flip(run.checkpoint("last"), -1000)
+    complete(run)
+    assert "last.ckpt is damaged" in capsys.readouterr().err
+    assert_same(whole, run)
+
+
+def test_between_two_checkpoints_the_one_before_is_the_newest(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = broken_twice(new_run, monkeypatch)
+    run.checkpoint("last").unlink()
+    start = run.newest_checkpoint()
+    assert start is not None
+    assert Checkpoint.load(start).progress.batch == 2
+
+
+def test_where_no_checkpoint_is_whole_it_is_said(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = broken_twice(new_run, monkeypatch)
+    for path in (run.folder / "checkpoints").glob("*.ckpt"):
+        flip(path, 100)
+    with pytest.raises(
+        BadInputError, match=r"last\.ckpt is damaged.*\n.*previous\.ckpt is damaged"
+    ):
+        complete(run)
+
+
+def test_two_processes_do_not_train_one_run(new_run: NewRun) -> None:
+    run = new_run()
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from leukoscope.lock import held\n"
+        f"with held(Path({str(run.folder)!r})):\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    words = [sys.executable, "-c", program]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(BadInputError, match=f"is in use by process {other.pid} of "):
+            train(run)
+        with pytest.raises(BadInputError, match="is in use"):
+            run.configured(run.config)
+        other.kill()
+        other.wait()
+    train(run)
+    assert run.finished
+
+
+def test_what_a_killed_process_was_writing_is_removed(new_run: NewRun) -> None:
+    run = new_run()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    places = [run.folder / "checkpoints" / f"{SCRATCH}{pid}-x" for pid in (ended.pid, os.getppid())]
+    places[0].parent.mkdir()
+    for scratch in places:
+        scratch.write_text("half")
+    train(run)
+    assert [scratch.exists() for scratch in places] == [False, True]
+
+
+def test_a_damaged_store_is_not_trained_on(new_run: NewRun) -> None:
+    run = new_run()
+    copy = run.folder / "store"
+    shutil.copytree(run.config.store, copy)
+    flip(copy / "pixels.npy", -1)
+    run = run.configured(run.config.model_copy(update={"store": str(copy)}))
+    with pytest.raises(BadInputError, match=r"pixels\.npy is damaged"):
+        train(run)
 
 
 @pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")  # of torch itself

@@ -13,6 +13,7 @@ from leukoscope.cells.augment import Augmentation
 from leukoscope.cells.colour import Colour
 from leukoscope.cells.loader import Balance
 from leukoscope.errors import BadInputError, faults
+from leukoscope.yaml_file import read_yaml
 
 
 class Recipe(BaseModel):
@@ -148,14 +149,11 @@ def _fields(name: str) -> dict[str, Any]:
         raise BadInputError(
             f"no recipe {name!r}: it is neither one of {', '.join(RECIPES)} nor a YAML file"
         )
-    try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise BadInputError(f"{path}: no YAML ({error})") from error
-    if not isinstance(fields, dict):
+    fields = read_yaml(path)
+    if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
         raise BadInputError(f"{path}: a recipe is a table of fields, like `epochs: 40`")
     base = fields.pop("base", "lab")
-    if base not in RECIPES:
+    if not isinstance(base, str) or base not in RECIPES:
         raise BadInputError(f"{path}: base {base!r} is none of {', '.join(RECIPES)}")
     return _merged(deepcopy(RECIPES[base]), fields)
 

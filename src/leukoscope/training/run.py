@@ -2,7 +2,8 @@
 
 - ``config.yaml``: the model, the recipe, the store, the machine's settings,
 - ``history.csv``: one row an epoch,
-- ``checkpoints/last.ckpt`` and ``best.ckpt`` (best on validation),
+- ``checkpoints/last.ckpt``, ``previous.ckpt`` (the last but one) and ``best.ckpt`` (best on
+  validation),
 - ``environment.json``: versions and machine,
 - ``tensorboard/``: the history as event files, where they were asked for,
 - ``predictions-<split>.parquet``, ``metrics-<split>.json``: written by the evaluation.
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+import pyarrow as pa
 import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -27,14 +29,22 @@ from leukoscope.cells.standard import Standard
 from leukoscope.cells.store import Store
 from leukoscope.cores import cores
 from leukoscope.errors import BadInputError
-from leukoscope.files import atomic, write_text
-from leukoscope.training.checkpoint import Checkpoint
+from leukoscope.files import write_text
+from leukoscope.lock import held
+from leukoscope.spreadsheet import write_csv
+from leukoscope.training.checkpoint import Checkpoint, newest
 from leukoscope.training.machine import Device, Precision, settled
 from leukoscope.training.recipe import Recipe, recipe
+from leukoscope.yaml_file import read_yaml
 
 Which = Literal["best", "last"]
 
 PACKAGES = ("leukoscope", "torch", "lightning-fabric", "numpy", "pandas", "pillow", "scikit-learn")
+
+TIMES = ["images_per_second", "seconds"]
+"""Columns of a history that no two runs share."""
+
+NO_HISTORY = pd.DataFrame({"epoch": []})
 
 MACHINE = {"device", "precision", "compile", "threads", "micro_batch", "checkpoint_activations"}
 """Settings of a run that may change between two sittings."""
@@ -135,13 +145,18 @@ class Run:
                 f"{folder} already holds a run; go on with `leukoscope train --resume {folder}`, "
                 "or choose another folder"
             )
-        write_text(folder / "environment.json", json.dumps(_environment(), indent=2) + "\n")
+        write_text(folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
         return cls(folder, config).configured(config)
 
     def configured(self, config: RunConfig) -> "Run":
-        """Replace ``config.yaml``; return the run as it says."""
+        """Replace ``config.yaml``; return the run as it says.
+
+        Raises:
+            BadInputError: another process trains it.
+        """
         told = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-        write_text(self.folder / "config.yaml", told)
+        with held(self.folder):
+            write_text(self.folder / "config.yaml", told)
         return replace(self, config=config)
 
     @staticmethod
@@ -159,18 +174,27 @@ class Run:
         if not cls.exists(folder):
             raise BadInputError(f"{folder} is no run: it has no config.yaml")
         try:
-            text = (folder / "config.yaml").read_text(encoding="utf-8")
-            return cls(folder, RunConfig.model_validate(yaml.safe_load(text)))
-        except (ValidationError, yaml.YAMLError) as error:
+            return cls(folder, RunConfig.model_validate(read_yaml(folder / "config.yaml")))
+        except ValidationError as error:
             raise BadInputError(f"{folder / 'config.yaml'} cannot be read: {error}") from error
 
     @property
     def history(self) -> pd.DataFrame:
         """One row an epoch from 1: learning_rate, of each split loss and accuracy, of those that
         do not train auroc, and speed.
+
+        Raises:
+            BadInputError: it cannot be read.
         """
         path = self.folder / "history.csv"
-        return pd.read_csv(path) if path.exists() else pd.DataFrame({"epoch": []})
+        if not path.exists():
+            return NO_HISTORY
+        try:
+            return pd.read_csv(path)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise BadInputError(
+                f"{path}: cannot be read ({error}); `train --resume` writes it anew"
+            ) from error
 
     @property
     def finished(self) -> bool:
@@ -187,10 +211,29 @@ class Run:
         """Return where that checkpoint lies."""
         return self.folder / "checkpoints" / f"{which}.ckpt"
 
+    def save(self, checkpoint: Checkpoint, which: Which) -> None:
+        """Write a checkpoint; the last one stays beside it as the previous one."""
+        path = self.checkpoint(which)
+        if which == "last" and path.exists():
+            path.replace(self._previous)
+        checkpoint.save(path)
+
+    def newest_checkpoint(self) -> Path | None:
+        """Return the checkpoint to go on from: the last one that is whole, None: there is none.
+
+        Raises:
+            BadInputError: none is whole.
+        """
+        return newest([self.checkpoint("last"), self._previous])
+
+    @property
+    def _previous(self) -> Path:
+        return self.folder / "checkpoints" / "previous.ckpt"
+
     def write_history(self, rows: list[dict[str, float]]) -> None:
         """Replace ``history.csv``."""
-        with atomic(self.folder / "history.csv") as scratch:
-            pd.DataFrame(rows).to_csv(scratch, index=False, lineterminator="\n")
+        table = pd.DataFrame(rows) if rows else NO_HISTORY
+        write_csv(table, self.folder / "history.csv")
 
     def open_store(self) -> Store:
         """Open the store that this run trains on, divided as it says.
@@ -229,12 +272,16 @@ def runs_below(folder: Path) -> list[Run]:
     return [Run.open(place) for place in sorted(found)]
 
 
-def _environment() -> dict[str, Any]:
+def environment() -> dict[str, Any]:
+    """Return what weights may depend on beside configuration and store: versions, machine."""
     return {
         "python": platform.python_version(),
         "system": platform.platform(),
         "processor": platform.processor() or platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "cores": cores(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         "packages": {name: version(name) for name in PACKAGES},
     }

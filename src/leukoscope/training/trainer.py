@@ -22,6 +22,7 @@ from leukoscope.cells.gather import Batch, Gather
 from leukoscope.cells.loader import TrainingLoader, ordered_batches
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError, LeukoscopeError
+from leukoscope.lock import held
 from leukoscope.progress import Bar
 from leukoscope.training.checkpoint import (
     Checkpoint,
@@ -33,7 +34,7 @@ from leukoscope.training.lesson import Lesson
 from leukoscope.training.machine import threads_for
 from leukoscope.training.memory import checkpoint_activations, out_of_memory, parts
 from leukoscope.training.optimizer import optimizer_of
-from leukoscope.training.run import Run
+from leukoscope.training.run import Run, Which
 from leukoscope.training.stopping import stop_signals
 
 SAVE_SECONDS = 300.0
@@ -84,12 +85,13 @@ def train(run: Run, resume: Path | None = None, after_epoch: AfterEpoch | None =
         after_epoch: what is measured or shown while the network learns.
 
     Raises:
-        BadInputError: the store or the checkpoint cannot be used.
+        BadInputError: the store or the checkpoint cannot be used, or another process trains `run`.
         Interrupted: on SIGINT or SIGTERM, once a checkpoint is written.
         Diverged: a loss was NaN or infinite; the batch is named.
         OutOfMemory: not even the smallest parts of a batch fit.
     """
-    Trainer(run, resume, after_epoch).fit()
+    with held(run.folder):
+        Trainer(run, resume, after_epoch).fit()
 
 
 class Trainer:
@@ -115,6 +117,7 @@ class Trainer:
         except RuntimeError as error:
             raise BadInputError(f"device {run.config.device} cannot be used: {error}") from error
         self.store = run.open_store()
+        self.store.verify()
         self.gather = Gather(self.store, self.fabric.device, often=True)
         recipe, seed = self.recipe, run.config.seed
         self.loader = TrainingLoader(
@@ -316,15 +319,16 @@ class Trainer:
             batches, dtype=torch.int64, device=device
         )
 
-    def _save(self, which: str) -> None:
+    def _save(self, which: Which) -> None:
         self._assert_finite()
-        Checkpoint(
+        checkpoint = Checkpoint(
             self.progress,
             self.model.state_dict(),
             self.optimizer.state_dict(),
             random_state(),
             self.average.state_dict() if self.average else None,
-        ).save(self.run.folder / "checkpoints" / f"{which}.ckpt")
+        )
+        self.run.save(checkpoint, which)
 
     def _restore(self, path: Path) -> None:
         checkpoint = Checkpoint.load(path)
