@@ -16,7 +16,7 @@ from leukoscope.inference.bundle import Bundle
 from leukoscope.inference.model import Model
 from leukoscope.inference.subjects import by_subject
 from leukoscope.serving import app as application
-from leukoscope.serving.app import create
+from leukoscope.serving.app import MOST_FILES, create
 
 COLUMNS = ["path", "subject", "probability", "call", "certainty", "flags", "reason"]
 
@@ -88,10 +88,6 @@ def test_another_coverage_leaves_other_cells_for_review(
     assert f"it is 0.5 to {most:g}" in answer.json()["detail"]
 
 
-def test_a_request_without_files_is_refused(client: TestClient) -> None:
-    assert client.post("/v1/predict").status_code == 422
-
-
 def test_uploads_stay_in_memory(
     client: TestClient, paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +148,10 @@ def test_an_explanation_says_what_the_command_says(
 def test_what_is_no_picture_is_not_explained(client: TestClient) -> None:
     answer = client.post("/v1/explain", files={"file": ("a.bmp", b"no picture")})
     assert answer.status_code == 422
-    assert answer.json()["detail"] == "a.bmp: cannot be read as a picture (of no known format)"
+    assert (
+        answer.json()["detail"]
+        == "a.bmp: cannot be read as a picture (not a BMP, PNG, JPEG or TIFF picture)"
+    )
 
 
 def test_without_torch_the_server_says_that_it_cannot_explain(
@@ -212,3 +211,20 @@ def test_every_answer_is_described(client: TestClient) -> None:
         *("/healthz", "/metrics"),
     }
     assert "cdn" not in client.get("/docs").text
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"files": [("files", ("a.bmp", b""))] * (MOST_FILES + 1)}, "Too many files"),
+        ({"content": b"--", "headers": {"Content-Type": "multipart/form-data"}}, "boundary"),
+        ({"params": {"coverage": "most"}, "files": [("files", ("a.bmp", b""))]}, "query.coverage"),
+        ({}, "body.files: Field required"),
+    ],
+)
+def test_what_is_no_request_is_refused_in_a_sentence(
+    client: TestClient, given: dict[str, Any], why: str
+) -> None:
+    answer = client.post("/v1/predict", **given)
+    assert answer.status_code == 422
+    assert why in answer.json()["detail"]

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from leukoscope.cells.preprocess import Upload
+from leukoscope.cells.pictures import Upload
 from leukoscope.serving import desk as rooms
 from leukoscope.serving.desk import BusyError, Desk
 
@@ -67,8 +67,8 @@ def test_requests_are_called_together_and_answered_apart() -> None:
             await settled(lambda: desk.waiting == 7)
             model.open.set()
             answers = await asyncio.gather(first, *others)
-            assert answers[0]["subject"].tolist() == ["all:1"]
-            assert [list(answer["path"]) for answer in answers[1:]] == [
+            assert [row["subject"] for row in answers[0]] == ["all:1"]
+            assert [[row["path"] for row in answer] for answer in answers[1:]] == [
                 ["a", "a'"],
                 ["b", "b'"],
                 ["c", "c'"],

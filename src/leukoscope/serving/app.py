@@ -2,8 +2,8 @@
 
 import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import cached_property
 from importlib.util import find_spec
 from io import BytesIO
@@ -12,24 +12,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
-from fastapi import FastAPI, HTTPException, Query, Request, Response, UploadFile
+from fastapi import FastAPI, File, HTTPException, Query, Request, Response, UploadFile
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from numpy.typing import NDArray
 from PIL import Image
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.formparsers import MultiPartParser
 
 from leukoscope import __version__
-from leukoscope.cells.preprocess import Upload
+from leukoscope.cells.pictures import Upload
 from leukoscope.errors import BadInputError
 from leukoscope.inference.bundle import CARD
 from leukoscope.inference.model import Model
 from leukoscope.inference.subjects import by_subject
-from leukoscope.serving.desk import BusyError, Desk
-from leukoscope.serving.guard import MOST_BYTES, Guard
-from leukoscope.serving.metrics import Metrics
+from leukoscope.serving.desk import CALLS, BusyError, Desk, rows
+from leukoscope.serving.guard import MOST_BYTES, Guard, refused
+from leukoscope.serving.limits import RETRY, Limits
+from leukoscope.serving.metrics import Metrics, Watch
 from leukoscope.serving.schemas import (
     Call,
     Calls,
@@ -46,14 +49,18 @@ if TYPE_CHECKING:
     from leukoscope.inference.explain import Explainer
 
 PAGE = Path(__file__).parent / "page"
-RETRY_SECONDS = "2"
+
+MOST_FILES = 1000
+"""Of a request; Starlette unpacks no more."""
 
 # Beyond this Starlette would write what is sent to a temporary file: cells stay in memory.
 MultiPartParser.spool_max_size = MOST_BYTES
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem, "description": "The token is missing or wrong."},
+    403: {"model": Problem, "description": "Another origin asks, or by another name."},
     413: {"model": Problem, "description": "More than a request may hold."},
+    422: {"model": Problem, "description": "What was sent is not what is asked for."},
 }
 BUSY: dict[int | str, dict[str, Any]] = {
     503: {"model": Problem, "description": "Too much waits; ask again after Retry-After."}
@@ -63,8 +70,8 @@ BUSY: dict[int | str, dict[str, Any]] = {
 class Server:
     """What the routes share: the model, what calls, what explains, what counts."""
 
-    def __init__(self, model: Model) -> None:
-        self.model, self.bundle = model, model.bundle
+    def __init__(self, model: Model, log_names: bool) -> None:
+        self.model, self.bundle, self.log_names = model, model.bundle, log_names
         self.desk = Desk(model)
         self.metrics = Metrics(lambda: self.desk.waiting)
         self.explaining = asyncio.Lock()
@@ -97,6 +104,13 @@ class Server:
             card=self.bundle.file(CARD).read_text("utf-8") if CARD in info.digests else None,
         )
 
+    async def uploads(self, request: Request, files: list[UploadFile]) -> list[Upload]:
+        """Return the files of a request, and give their names to the log if it wants them."""
+        if self.log_names:
+            # As Python writes text: no name begins a line of its own.
+            request.state.names = "".join(f" {file.filename!r}" for file in files)
+        return [Upload(file.filename or "unnamed", await file.read()) for file in files]
+
     def explained(self, file: Upload) -> Explained:
         """Explain one picture.
 
@@ -108,32 +122,33 @@ class Server:
         found = self.explainer(file)
         maps = {"Occlusion": found.occlusion, "Grad-CAM": found.grad_cam}
         return Explained(
-            call=_calls(pd.DataFrame([found.call]))[0],
+            call=Call.model_validate(rows(pd.DataFrame([found.call]))[0]),
             seen=_png(found.pixels),
             layers=[
                 Layer(name=name, most=float(np.abs(values).max()), png=_png(tinted(values)))
                 for name, values in maps.items()
             ],
-            nearest=[Neighbour.model_validate(row) for row in _records(found.nearest)],
+            nearest=[Neighbour.model_validate(row) for row in rows(found.nearest)],
         )
 
 
-def create(model: Model, token: str | None = None) -> FastAPI:
+def create(model: Model, token: str | None = None, log_names: bool = False) -> FastAPI:
     """Return the application.
 
     Args:
         model: that calls.
         token: that all must show who ask; None: nobody must, who asks from this machine.
+        log_names: whether the log holds the names of the pictures that are sent.
     """
-    server = Server(model)
+    server = Server(model, log_names)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
-        work = asyncio.create_task(server.desk.work())
-        yield
-        work.cancel()
-        with suppress(asyncio.CancelledError):
-            await work
+        async with asyncio.TaskGroup() as group:
+            works = [group.create_task(server.desk.work()) for _ in range(CALLS)]
+            yield
+            for work in works:
+                work.cancel()
 
     app = FastAPIOffline(
         title="leukoscope",
@@ -142,7 +157,8 @@ def create(model: Model, token: str | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=life,
     )
-    app.middleware("http")(server.metrics.watch)
+    app.add_middleware(Watch, metrics=server.metrics)
+    app.add_middleware(Limits)
     app.add_middleware(Guard, token=token)
     _routes(app, server)
     _pages(app)
@@ -156,45 +172,56 @@ def _routes(app: FastAPI, server: Server) -> None:
     async def bad_input(_: Request, error: BadInputError) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 422)
 
+    @app.exception_handler(RequestValidationError)
+    async def other(_: Request, error: RequestValidationError) -> JSONResponse:
+        """What is not as the schema says, in one sentence, as all that is refused."""
+        found = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        return refused(422, "; ".join(found))
+
+    @app.exception_handler(400)
+    async def unreadable(_: Request, error: StarletteHTTPException) -> JSONResponse:
+        """A form that is none, or of more files than a request may have: bad input as any other."""
+        return refused(422, error.detail)
+
     @app.exception_handler(BusyError)
     async def busy(_: Request, _error: BusyError) -> JSONResponse:
-        return JSONResponse(
-            {"detail": "too many pictures wait; ask again"}, 503, {"Retry-After": RETRY_SECONDS}
-        )
+        return refused(503, "too many pictures wait; ask again", RETRY)
 
     @app.post("/v1/predict", responses=PROBLEMS | BUSY)
     async def predict(
-        files: list[UploadFile],
+        request: Request,
+        files: Annotated[list[UploadFile], File(min_length=1, max_length=MOST_FILES)],
         coverage: Annotated[
             float | None, Query(description="See `leukoscope predict --coverage`.")
         ] = None,
     ) -> Calls:
         """Call pictures: one or many files; one that cannot be read has a reason and no call."""
         kept = server.bundle.info.review.coverage(coverage)
-        calls = await server.desk.call([await _upload(file) for file in files], coverage)
+        uploads = await server.uploads(request, files)
+        calls = await server.desk.call(uploads, coverage)
         server.metrics.count(calls)
         return Calls(
             bundle=server.bundle.digest,
             engine=server.model.engine,
             coverage=kept,
-            calls=_calls(calls),
+            calls=[Call.model_validate(row) for row in calls],
         )
 
-    @app.post("/v1/explain", responses=PROBLEMS | {501: {"model": Problem}})
-    async def explain(file: UploadFile) -> Explained:
+    @app.post("/v1/explain", responses=PROBLEMS | BUSY | {501: {"model": Problem}})
+    async def explain(request: Request, file: UploadFile) -> Explained:
         """Say what in a picture speaks for its call, and which training cells are like it."""
         if not server.info.explains:
             raise HTTPException(501, "PyTorch is not installed here: nothing can be explained")
-        upload = await _upload(file)
+        [upload] = await server.uploads(request, [file])
         async with server.explaining:  # one has all cores
             return await asyncio.to_thread(server.explained, upload)
 
-    @app.get("/v1/model", responses=PROBLEMS)
+    @app.get("/v1/model", responses=PROBLEMS | BUSY)
     async def model() -> ModelInfo:
         """Say what calls: its operating points, what other thresholds do, its card."""
         return server.info
 
-    @app.post("/v1/subjects", responses=PROBLEMS)
+    @app.post("/v1/subjects", responses=PROBLEMS | BUSY)
     async def subjects(worklist: Worklist) -> list[SubjectRow]:
         """Count called cells by subject, with the share of blasts corrected for wrong calls."""
         info = server.bundle.info
@@ -211,7 +238,7 @@ def _routes(app: FastAPI, server: Server) -> None:
             columns=["subject", "probability", "call"],
         ).astype({"subject": "string", "probability": "float64", "call": "string"})
         table = await asyncio.to_thread(by_subject, cells, point)
-        return [SubjectRow.model_validate(row) for row in _records(table)]
+        return [SubjectRow.model_validate(row) for row in rows(table)]
 
     @app.get("/healthz")
     async def health() -> dict[str, str]:
@@ -231,19 +258,6 @@ def _pages(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def index() -> FileResponse:
         return FileResponse(PAGE / "index.html")
-
-
-async def _upload(file: UploadFile) -> Upload:
-    return Upload(file.filename or "unnamed", await file.read())
-
-
-def _calls(calls: pd.DataFrame) -> list[Call]:
-    return [Call.model_validate(row) for row in _records(calls)]
-
-
-def _records(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
-    """Return the rows with None where there is nothing."""
-    return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
 def _png(pixels: NDArray[np.uint8]) -> str:

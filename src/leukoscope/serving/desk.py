@@ -1,27 +1,34 @@
 """The desk: pictures of all requests are called together, as they come.
 
-One call of the model keeps all cores busy, so there is never a second: what arrives meanwhile waits
-and is called with whatever else has arrived. What a picture is called does not depend on what is
-called with it, to the last digit.
+A call of the model keeps all cores busy; a second one begins beside it, so that they are busy while
+the first comes to its end. What arrives meanwhile waits, and is called with whatever else has
+arrived. What a picture is called does not depend on what is called with it, to the last digit.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 import pandas as pd
 
-from leukoscope.cells.preprocess import Upload
+from leukoscope.cells.pictures import Upload
 from leukoscope.inference.inputs import subject_of
 from leukoscope.inference.model import Model
 from leukoscope.progress import silent
 
-TOGETHER = 256
+TOGETHER = 64
 """Pictures that one call of the model takes, about; a request is never cut."""
+CALLS = 2
+"""Calls of the model at once, so that cores are busy while one of them comes to its end."""
 WAITING = 2048
 """Pictures that may wait; C-NMC's are 0.6 MB each."""
+
+
+Row = dict[Hashable, Any]
+"""Values by column."""
 
 
 class BusyError(Exception):
@@ -34,7 +41,7 @@ class _Job:
 
     files: Sequence[Upload]
     coverage: float | None
-    done: "asyncio.Future[pd.DataFrame]" = field(
+    done: "asyncio.Future[list[Row]]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
@@ -53,8 +60,8 @@ class Desk:
         self._jobs: deque[_Job] = deque()
         self._arrived = asyncio.Event()
 
-    async def call(self, files: Sequence[Upload], coverage: float | None) -> pd.DataFrame:
-        """Return the table of calls of `files`, see `leukoscope.inference.calls`.
+    async def call(self, files: Sequence[Upload], coverage: float | None) -> list[Row]:
+        """Return a row for each of `files`, see `leukoscope.inference.calls`.
 
         Args:
             files: any number.
@@ -72,7 +79,7 @@ class Desk:
         return await job.done
 
     async def work(self) -> None:
-        """Call what arrives, until cancelled."""
+        """Call what arrives, until cancelled; several do so at once."""
         while True:
             await self._arrived.wait()
             while self._jobs:
@@ -103,9 +110,15 @@ class Desk:
         for job in jobs:
             stop = start + len(job.files)
             if not job.done.done():  # its client may have gone
-                job.done.set_result(calls.iloc[start:stop])
+                job.done.set_result(calls[start:stop])
             start = stop
 
-    def _called(self, files: Sequence[Upload], coverage: float | None) -> pd.DataFrame:
+    def _called(self, files: Sequence[Upload], coverage: float | None) -> list[Row]:
+        subjects = [subject_of(file.name) for file in files]
         with silent():
-            return self.model.predict(files, [subject_of(file.name) for file in files], coverage)
+            return rows(self.model.predict(files, subjects, coverage))
+
+
+def rows(table: pd.DataFrame) -> list[Row]:
+    """Return the rows of `table`, with None where there is nothing."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")

@@ -66,18 +66,18 @@ class Guard:
 
     def _refusal(self, path: str, headers: Mapping[str, str]) -> JSONResponse | None:
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and path.startswith("/v1/"):
-            return _refused(403, "pages of another origin may not ask")
+            return refused(403, "pages of another origin may not ask")
         if self.token is None and not loopback(urlsplit(f"//{headers.get('host', '')}").hostname):
-            return _refused(403, "without a token only this machine may ask, as localhost")
+            return refused(403, "without a token only this machine may ask, as localhost")
         if not (path == "/" or path.startswith(OPEN) or self._known(headers)):
-            return _refused(
+            return refused(
                 401,
                 "the token is missing or wrong",
                 {"WWW-Authenticate": 'Bearer realm="leukoscope"'},
             )
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > MOST_BYTES:
-            return _refused(413, f"a request may hold {MOST_BYTES // 2**20} MB")
+            return refused(413, f"a request may hold {MOST_BYTES // 2**20} MB")
         return None
 
     def _known(self, headers: Mapping[str, str]) -> bool:
@@ -112,5 +112,6 @@ def _bounded(receive: Receive) -> Receive:
     return bounded
 
 
-def _refused(status: int, why: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def refused(status: int, why: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """Return the answer to what is not passed on."""
     return JSONResponse({"detail": why}, status, dict(headers or {}))

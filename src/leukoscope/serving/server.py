@@ -1,6 +1,14 @@
-"""The server: one process, loopback unless told otherwise, and then only with a token."""
+"""The server: loopback unless told otherwise, and then only with a token.
+
+One process calls cells, for one keeps all cores busy; another watches it, and starts a new one
+should it die or hang.
+"""
+
+from functools import partial
 
 import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
 
 from leukoscope.errors import BadInputError
 from leukoscope.inference.bundle import Bundle
@@ -11,6 +19,23 @@ from leukoscope.serving.guard import loopback
 
 SHORTEST_TOKEN = 16
 
+GRACE = 30
+"""Seconds that requests under way have when the server is to end."""
+HANGS = 60
+"""Seconds without a sign of life after which a process is taken for dead."""
+
+LOGS = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {
+        "leukoscope": {"handlers": ["stderr"], "level": "INFO"},
+        "uvicorn": {"handlers": ["stderr"], "level": "WARNING"},
+    },
+}
+"""To stderr, a line a request; uvicorn's own line of it would hold whatever path is asked for."""
+
 
 def serve(
     bundle: Bundle,
@@ -19,8 +44,18 @@ def serve(
     token: str | None,
     engine: EngineName | None,
     threads: int,
+    log_names: bool = False,
 ) -> None:
     """Serve the API and the page until interrupted; requests under way are answered first.
+
+    Args:
+        bundle: what calls.
+        host: where it listens.
+        port: likewise.
+        token: that all must show who ask; None: nobody must.
+        engine: of the bundle; None: the fastest here.
+        threads: of the CPU.
+        log_names: whether the log holds the names of the pictures that are sent.
 
     Raises:
         BadInputError: others could reach `host`, and there is no token, or one easily guessed.
@@ -32,18 +67,31 @@ def serve(
         )
     if token is not None and len(token) < SHORTEST_TOKEN:
         raise BadInputError(f"a token has at least {SHORTEST_TOKEN} characters")
-    app = create(Model(bundle, engine, threads), token)
+    model = Model(bundle, engine, threads)  # refused here, if at all, and measured here
+    config = uvicorn.Config(
+        partial(_application, bundle, model.engine, threads, token, log_names),
+        factory=True,
+        host=host,
+        port=port,
+        workers=1,
+        access_log=False,
+        log_config=LOGS,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+        timeout_worker_healthcheck=HANGS,
+    )
+    socket = config.bind_socket()
+    socket.listen(config.backlog)  # who comes before the model is loaded waits
     place = f"[{host}]" if ":" in host else host
     print(f"{bundle.info.name}: http://{place}:{port} (Ctrl-C ends it)", flush=True)
     if bundle.info.phantom:
         print("trained on phantom cells: its calls say nothing about patients")
     print("Research use only; not a medical device.", flush=True)
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        access_log=False,  # it would hold the names of what is asked for
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=30,
-    )
+    Multiprocess(config, [socket]).run()
+
+
+def _application(
+    bundle: Bundle, engine: EngineName, threads: int, token: str | None, log_names: bool
+) -> FastAPI:
+    """Return the application, in the process that serves it."""
+    return create(Model(bundle, engine, threads), token, log_names)

@@ -42,7 +42,8 @@ export function csv(rows, settings) {
 
 function field(value) {
   if (value === null || value === undefined) return "";
-  const text = typeof value === "number" ? number(value) : String(value);
+  // A text that a spreadsheet would take for a formula is marked as text, as Python's tables are.
+  const text = typeof value === "number" ? number(value) : value.replace(/^('*[=+\-@\t\r\n])/, "'$1");
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
