@@ -13,15 +13,19 @@ from typer.testing import CliRunner
 
 from leukoscope import cli
 from leukoscope.cells import manifest
+from leukoscope.cells.division import Division
 from leukoscope.cells.phantom import write_phantoms
 from leukoscope.cells.sources import read_sources
 from leukoscope.cells.store import Store
-from leukoscope.evaluation.evaluate import evaluate_others
+from leukoscope.evaluation.ensemble import Ensemble
+from leukoscope.evaluation.evaluate import evaluate, evaluate_others
+from leukoscope.evaluation.folds import evaluate_folds
 from leukoscope.evaluation.result import Evaluation
 from leukoscope.reporting.card import HUB_METRICS, write_card
 from leukoscope.reporting.checklist import Item, checklist
 from leukoscope.reporting.record import Record
-from leukoscope.training.run import Run
+from leukoscope.training.run import Run, RunConfig
+from leukoscope.training.trainer import train
 
 
 @pytest.fixture
@@ -29,7 +33,7 @@ def run(trained: Path, tmp_path: Path) -> Run:
     return Run.open(shutil.copytree(trained / "resnet18", tmp_path / "run_1"))
 
 
-def card_of(run: Run) -> tuple[dict[str, Any], str]:
+def card_of(run: Run | Ensemble) -> tuple[dict[str, Any], str]:
     """Return the front matter and the rest of the run's card."""
     _, front, text = write_card(run, run.folder / "MODEL_CARD.md").read_text().split("---\n", 2)
     return yaml.safe_load(front), text
@@ -199,3 +203,36 @@ def test_the_checklists_table_has_all_items_escaped(run: Run) -> None:
     assert page.count("<tbody>") == page.count("</tbody>") == 12
     assert "<img" not in page
     assert page.count("For the authors") == sum(bool(item.authors) for item in items)
+
+
+def test_the_card_of_folds_together_says_what_each_was_tested_on(
+    store: Store, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folds"
+    for fold in range(store.parts):
+        config = RunConfig.plan(
+            store.folder,
+            "resnet18",
+            "lab",
+            ["batch_size=16", "epochs=1"],
+            division=Division(fold=fold),
+            threads=1,
+            device="cpu",
+        )
+        run = Run.create(folder / f"fold{fold}", config)
+        train(run)
+        evaluate(run)
+    front, text = card_of(Ensemble.open(folder))
+    assert f"resnet18, {store.parts} networks as one" in text
+    assert "each judged by the run that neither trained nor chose on them" in text
+    assert f"{store.parts} epochs, on:" in text
+    assert "| AUROC |" in text
+    assert "model-index" not in front  # nobody was left to test their mean
+    expected, _, _ = evaluate_folds(Ensemble.open(folder).runs)
+    assert f"| AUROC | {expected.scores['auroc'].value:.3f} |" in text
+    others = store.cells.iloc[::9].reset_index(drop=True)
+    evaluate_others(Ensemble.open(folder), others, "others")
+    front, text = card_of(Ensemble.open(folder))
+    assert "judged by the mean of all runs’ log-odds" in text
+    (model,) = front["model-index"]
+    assert [result["dataset"]["name"] for result in model["results"]] == ["external-others"]

@@ -47,6 +47,12 @@ class Ensemble:
             Evaluation.read(run, "test")
         return cls(folder, runs)
 
+    @property
+    def first_seed(self) -> list[Run]:
+        """The runs of the first seed: a run a fold."""
+        seed = min(run.config.seed for run in self.runs)
+        return [run for run in self.runs if run.config.seed == seed]
+
     def settled(self) -> Settled:
         """Return temperature and operating points, fitted on the test cells of all folds."""
         pools = pool(self.runs)

@@ -18,7 +18,7 @@ from leukoscope.cells.audit import DOUBTS, Audit
 from leukoscope.cells.fingerprints import look
 from leukoscope.cells.manifest import CLASSES
 from leukoscope.cells.neighbours import turned
-from leukoscope.cells.preprocess import read_picture
+from leukoscope.cells.pictures import read_picture
 from leukoscope.files import write_text
 from leukoscope.progress import Bar
 from leukoscope.reporting.examples import data_uri

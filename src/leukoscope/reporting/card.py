@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import yaml
 from jinja2 import Template
 from markupsafe import Markup
 
 from leukoscope import __version__
 from leukoscope.evaluation.describe import TITLES
-from leukoscope.evaluation.result import Evaluation, subjects_file
+from leukoscope.evaluation.ensemble import Ensemble
+from leukoscope.evaluation.result import Evaluation
 from leukoscope.files import write_text
 from leukoscope.reporting.evaluation_section import lead, warnings
 from leukoscope.reporting.evaluation_tables import (
@@ -45,34 +45,41 @@ ACTIVE = re.compile(r"([\\`*_{}\[\]<>|&~$])")
 """What Markdown, or a page made of it, may take for markup."""
 
 
-def write_card(run: Run, target: Path) -> Path:
-    """Write the model card of `run`, a Markdown file, to `target`; return `target`.
+def write_card(source: Run | Ensemble, target: Path) -> Path:
+    """Write the model card of `source`, a Markdown file, to `target`; return `target`.
 
     Raises:
         BadInputError: the store has gone, or another stands in its place.
     """
-    write_text(target, card(run))
+    write_text(target, card(source))
     return target
 
 
-def card(run: Run) -> str:
-    """Return the model card of `run`, as Markdown.
+def card(source: Run | Ensemble) -> str:
+    """Return the model card of a run, or of an ensemble, as Markdown.
 
     Raises:
         BadInputError: the store has gone, or another stands in its place.
     """
-    record = Record.of(run)
+    record = Record.of(source)
     judged = [one for one in (record.test, *record.externals) if one and one.calls]
     return _template().render(
-        front=Markup(yaml.safe_dump(_front_matter(record, judged), sort_keys=False)),
+        front=Markup(
+            yaml.safe_dump(_front_matter(record, _of_itself(record, judged)), sort_keys=False)
+        ),
         record=record,
-        config=run.config,
-        name=run.folder.name,
+        config=record.run.config,
+        name=source.folder.name,
         phantom=record.store.info.phantom,
-        evaluations=[_told(run, one) for one in judged],
+        evaluations=[_told(record, one) for one in judged],
         verdicts=[against(one) for one in record.test.baselines] if record.test else [],
         version=__version__,
     )
+
+
+def _of_itself(record: Record, judged: list[Evaluation]) -> list[Evaluation]:
+    """Return what was measured of the model as it is: not what its networks say one by one."""
+    return [one for one in judged if one is not record.test or len(record.runs) == 1]
 
 
 def _front_matter(record: Record, judged: list[Evaluation]) -> dict[str, Any]:
@@ -96,11 +103,11 @@ def _front_matter(record: Record, judged: list[Evaluation]) -> dict[str, Any]:
         }
         for evaluation in judged
     ]
-    return {**front, "model-index": [{"name": record.run.folder.name, "results": results}]}
+    return {**front, "model-index": [{"name": record.source.folder.name, "results": results}]}
 
 
 def _dataset(record: Record, evaluation: Evaluation) -> dict[str, str]:
-    if of_phantoms(record.run, evaluation):
+    if of_phantoms(record.source, evaluation):
         name = f"{evaluation.name}: rendered phantom cells, no real ones"
         return {"type": "phantom", "name": name, "split": "test"}
     if evaluation.name.startswith(EXTERNAL):
@@ -120,14 +127,13 @@ def _hub_metrics(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
             yield {"type": hub, "value": round(estimate.value, 4), "name": title}
 
 
-def _told(run: Run, evaluation: Evaluation) -> dict[str, Any]:
+def _told(record: Record, evaluation: Evaluation) -> dict[str, Any]:
     """Return what the template says of one evaluation."""
-    subjects = pd.read_csv(subjects_file(run, evaluation.name))
     return {
         "name": evaluation.name,
         "lead": lead(evaluation),
-        "warnings": warnings(run, evaluation),
-        "by_class": by_class_table(subjects),
+        "warnings": warnings(record.source, evaluation),
+        "by_class": by_class_table(record.subjects(evaluation)),
         "metrics": metrics_table(evaluation),
         "points": points_table(evaluation.calls),
     }

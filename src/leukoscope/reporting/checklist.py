@@ -50,7 +50,7 @@ def _told(record: Record) -> Iterator[tuple[int, str]]:
     unknown = int(record.store.cells["label"].isna().sum())
     aside = record.aside()
     yield 1, f"Deep learning: a residual network ({record.run.config.model})."
-    yield 7, record.source()
+    yield 7, record.origin()
     yield 8, "Every cell of the manifest whose picture could be read."
     yield 9, record.preprocessing()
     yield (

@@ -9,6 +9,7 @@ from leukoscope.evaluation.result import Evaluation
 from leukoscope.files import atomic
 from leukoscope.reporting import figures
 from leukoscope.reporting.style import svg
+from leukoscope.spreadsheet import write_csv
 from leukoscope.studies import ranking
 from leukoscope.studies.architectures import Network
 
@@ -79,8 +80,7 @@ def write_comparison(networks: Sequence[Network], output: Path) -> str:
         with atomic(output / file) as scratch:
             scratch.write_bytes(content)
     for file, table in tables.items():
-        with atomic(output / file) as scratch:
-            table.to_csv(scratch, index=False, lineterminator="\n")
+        write_csv(table, output / file)
     return "\n".join(
         [
             _printed(summary),

@@ -12,6 +12,7 @@ import pandas as pd
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation import reads
 from leukoscope.evaluation.describe import without_width
+from leukoscope.evaluation.ensemble import Ensemble
 from leukoscope.evaluation.folds import evaluate_folds
 from leukoscope.evaluation.result import Evaluation, predictions_file, subjects_file
 from leukoscope.reporting.evaluation_figures import Judged
@@ -131,20 +132,24 @@ def lead(evaluation: Evaluation) -> str:
         if count
     ]
     judged = f"{counted(evaluation.cells, 'labelled cell')} of {' and '.join(subjects)}, "
-    if evaluation.epoch is None:
+    if evaluation.temperature is None:
         return (
             f"{judged}each judged by the run that neither trained nor chose on them. Temperature "
             "and operating points of a run come from its own validation cells; a threshold is told "
             "as the runs’ mean, and its point need not lie on the curves."
         )
+    if evaluation.epoch is None:
+        weights, chosen = "mean of all runs’ log-odds", "what each run says of people new to it"
+    else:
+        weights, chosen = f"weights of epoch {evaluation.epoch}", "validation cells"
     return (
-        f"{judged}judged by the weights of epoch {evaluation.epoch}. Probabilities are calibrated "
-        f"by the {softened(evaluation)}; temperature and operating points come from validation "
-        "cells, prevalence and any prior from the training cells."
+        f"{judged}judged by the {weights}. Probabilities are calibrated by the "
+        f"{softened(evaluation)}; temperature and operating points come from {chosen}, prevalence "
+        "and any prior from the training cells."
     )
 
 
-def warnings(run: Run, evaluation: Evaluation) -> list[str]:
+def warnings(run: Run | Ensemble, evaluation: Evaluation) -> list[str]:
     """Say what keeps a reader from trusting the numbers as they stand."""
     phantoms = "These are phantom cells, drawn by a program: the figures mean nothing clinically."
     return [

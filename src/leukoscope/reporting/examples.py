@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from leukoscope.cells.manifest import CLASSES
-from leukoscope.cells.preprocess import Preprocessing, preprocess, read_picture
+from leukoscope.cells.pictures import read_picture
+from leukoscope.cells.preprocess import Preprocessing, preprocess
 from leukoscope.cells.store import Store
 
 Pixels = Callable[[pd.Series], NDArray[np.uint8]]

@@ -8,6 +8,7 @@ import pandas as pd
 from leukoscope.files import atomic
 from leukoscope.inference.explain import Explanation
 from leukoscope.reporting.overlay import overlay
+from leukoscope.spreadsheet import write_csv
 
 
 def write_explanations(explanations: Iterable[Explanation], folder: Path) -> None:
@@ -24,8 +25,7 @@ def write_explanations(explanations: Iterable[Explanation], folder: Path) -> Non
         ranks = range(1, len(found.nearest) + 1)
         rows.append(found.nearest.assign(path=found.call["path"], rank=ranks))
     columns = ["path", "rank", "id", "subject", "label", "distance"]
-    with atomic(folder / "nearest.csv") as scratch:
-        pd.concat(rows)[columns].to_csv(scratch, index=False, lineterminator="\n")
+    write_csv(pd.concat(rows)[columns], folder / "nearest.csv")
 
 
 def title(found: Explanation) -> str:

@@ -17,7 +17,7 @@ def template(
         filters: besides those of all templates.
         settings: of jinja2's `Environment`.
     """
-    environment = Environment(
+    environment = Environment(  # nosec B701
         loader=PackageLoader("leukoscope", "reporting"),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -13,7 +13,14 @@ from leukoscope.cells.cnmc import PARTS
 from leukoscope.cells.phantom import is_phantom
 from leukoscope.cells.store import Store
 from leukoscope.evaluation import reads
-from leukoscope.evaluation.result import Evaluation, metrics_file, predictions_file
+from leukoscope.evaluation.ensemble import Ensemble
+from leukoscope.evaluation.folds import evaluate_folds
+from leukoscope.evaluation.result import (
+    Evaluation,
+    metrics_file,
+    predictions_file,
+    subjects_file,
+)
 from leukoscope.reporting.makeup import ASIDE, Makeup, makeup
 from leukoscope.reporting.method import SEEN, changed, chosen, fitting
 from leukoscope.reporting.words import counted
@@ -39,38 +46,56 @@ class Record:
     """A run with what its folder and its store hold.
 
     Attributes:
-        run: the run.
-        store: divided as the run was.
+        source: the run, or the ensemble.
+        runs: of an ensemble all, which differ in fold and seed alone; else the run.
+        store: divided as the first run was.
         makeup: of the store.
-        test: the evaluation on the test split by the best weights; None if there was none.
+        test: the evaluation on the test split by the best weights; None if there was none. Of an
+            ensemble that of its folds, by the first seed.
+        tested: of an ensemble the subjects of `test`, as from `subjects.by_subject`.
         externals: those on other cells, by name.
     """
 
-    run: Run
+    source: Run | Ensemble
+    runs: list[Run]
     store: Store
     makeup: Makeup
     test: Evaluation | None
+    tested: pd.DataFrame | None
     externals: list[Evaluation]
 
     @classmethod
-    def of(cls, run: Run) -> "Record":
-        """Gather what is known of `run`.
+    def of(cls, source: Run | Ensemble) -> "Record":
+        """Gather what is known of a run or an ensemble.
 
         Raises:
             BadInputError: the store has gone, or another stands in its place.
         """
-        store = run.open_store()
+        runs = source.runs if isinstance(source, Ensemble) else [source]
+        store = runs[0].open_store()
         found = [
             Evaluation.model_validate_json(path.read_text(encoding="utf-8"))
-            for path in sorted(run.folder.glob(f"metrics-{EXTERNAL}*.json"))
+            for path in sorted(source.folder.glob(f"metrics-{EXTERNAL}*.json"))
         ]
+        test = tested = None
+        if isinstance(source, Ensemble):
+            test, _, tested = evaluate_folds(source.first_seed)
+        elif metrics_file(source, "test").exists():
+            test = Evaluation.read(source, "test")
         return cls(
-            run=run,
+            source=source,
+            runs=runs,
             store=store,
             makeup=makeup(store.cells),
-            test=Evaluation.read(run, "test") if metrics_file(run, "test").exists() else None,
+            test=test,
+            tested=tested,
             externals=[one for one in found if one.checkpoint == "best"],
         )
+
+    @property
+    def run(self) -> Run:
+        """The first run; the others differ in fold and seed alone."""
+        return self.runs[0]
 
     @property
     def cnmc(self) -> list[str]:
@@ -81,10 +106,21 @@ class Record:
     @property
     def hours(self) -> float:
         """Training time so far."""
-        history = self.run.history
-        return float(history["seconds"].sum() / 3600) if len(history) else 0.0
+        histories = [run.history for run in self.runs]
+        return float(sum(one["seconds"].sum() for one in histories if len(one)) / 3600)
 
-    def source(self) -> str:
+    @property
+    def epochs(self) -> int:
+        """Epochs trained so far, by all runs."""
+        return sum(len(run.history) for run in self.runs)
+
+    def subjects(self, evaluation: Evaluation) -> pd.DataFrame:
+        """Return the subjects of an evaluation that had labels, the least rightly called first."""
+        if evaluation is self.test and self.tested is not None:
+            return self.tested
+        return pd.read_csv(subjects_file(self.source, evaluation.name))
+
+    def origin(self) -> str:
         """Say where the cells come from."""
         total = self.makeup.by_split.loc["total"].to_dict()
         cells, subjects = total["cells"], total["subjects"]
@@ -102,6 +138,12 @@ class Record:
         """Say how the cells are divided, with their numbers."""
         info = self.store.info
         drawn = POLICIES[info.division.split].format(seed=info.seed)
+        if len(self.runs) > 1:
+            return (
+                f"Division: {drawn}, to {self.store.parts} parts. Each part tested one network, "
+                "validated another and trained the others, so that all together trained on "
+                "everyone."
+            )
         if info.division.split == "subject" and self.store.parts:
             drawn += (
                 f", to {self.store.parts} parts; part {info.division.fold} tests, the next one "
@@ -172,16 +214,23 @@ class Record:
         weights = models.parameters(config.model, **config.model_options)
         work = models.gmacs(config.model, size, **config.model_options)
         options = "".join(f", {name} {value}" for name, value in config.model_options.items())
+        together = (
+            f"The log-odds of {len(self.runs)} networks, averaged; what follows is of each. "
+            if len(self.runs) > 1
+            else ""
+        )
         return (
-            f"{config.model}{options} (He et al. 2016, arXiv:1512.03385), written in PyTorch: "
-            f"{weights:,} parameters, {work:.2f} × 10⁹ multiply-adds a picture. Input: {size} × "
-            f"{size} pixels, RGB; output: logits of normal cell and blast."
+            f"{together}{config.model}{options} (He et al. 2016, arXiv:1512.03385), written in "
+            f"PyTorch: {weights:,} parameters, {work:.2f} × 10⁹ multiply-adds a picture. Input: "
+            f"{size} × {size} pixels, RGB; output: logits of normal cell and blast."
         )
 
     def training(self) -> str:
         """Say how it was trained."""
-        config, history = self.run.config, self.run.history
-        recipe = config.recipe
+        config, recipe = self.run.config, self.run.config.recipe
+        trained = sorted({len(run.history) for run in self.runs})
+        epochs = f"{' to '.join(map(str, {trained[0], trained[-1]}))} of {recipe.epochs}"
+        seeds = ", ".join(str(seed) for seed in sorted({run.config.seed for run in self.runs}))
         plan = (
             "each cell is turned anew every epoch, by one of eight quarter-turns and mirrorings"
             if self.store.info.division.plan == "online"
@@ -190,9 +239,9 @@ class Record:
         changes = changed(recipe.augmentation)
         drawn = f", and at random: {changes}" if changes else ""
         return (
-            f"{fitting(recipe)} {len(history)} of {recipe.epochs} epochs of "
+            f"{fitting(recipe)} {epochs} epochs of "
             f"{len(self.store.training_plan()[0]):,} pictures. Augmentation: {plan}{drawn}. "
-            f"{SEEN[recipe.colour]} Seed {config.seed}, precision {config.precision}."
+            f"{SEEN[recipe.colour]} Seed {seeds}, precision {config.precision}."
         )
 
     def software(self) -> str:
@@ -211,7 +260,8 @@ class Record:
 
     def selection(self) -> str:
         """Say how the weights were chosen."""
-        return f"{chosen(self.run.config.recipe)} {looks_in_words(self.run)}"
+        most = max(self.runs, key=lambda run: len(reads.read(run)))
+        return f"{chosen(self.run.config.recipe)} {looks_in_words(most)}"
 
     def limits(self) -> list[str]:
         """Say what the run itself shows of its limits."""
@@ -228,18 +278,25 @@ class Record:
             )
         if not self.externals:
             said.append("No cells from elsewhere were evaluated.")
-        said.append("It is one training from one seed: another may differ.")
+        if len(self.runs) > 1:
+            said.append(
+                "Its networks together have met everyone here: they were tested one by one, each "
+                "on people new to it, and their mean on nobody."
+            )
+        else:
+            said.append("It is one training from one seed: another may differ.")
         return said
 
 
-def of_phantoms(run: Run, evaluation: Evaluation) -> bool:
-    """Tell whether an `evaluation` of `run` judged cells that a program drew.
+def of_phantoms(source: Run | Ensemble, evaluation: Evaluation) -> bool:
+    """Tell whether an `evaluation` of a run or an ensemble judged cells that a program drew.
 
     Of other cells than the store's that is known as long as their folder is there.
     """
     if not evaluation.name.startswith(EXTERNAL):
+        run = source.runs[0] if isinstance(source, Ensemble) else source
         return run.open_store().info.phantom
-    file = predictions_file(run, evaluation.name, evaluation.checkpoint)
+    file = predictions_file(source, evaluation.name, evaluation.checkpoint)
     paths = pd.read_parquet(file, columns=["path"])["path"]
     return any(is_phantom(folder) for folder in {Path(path).parent for path in paths})
 
