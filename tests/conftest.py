@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 from PIL import Image, ImageDraw
 
 from leukoscope.cells import manifest
@@ -19,6 +20,11 @@ from leukoscope.inference.bundle import Bundle
 from leukoscope.inference.export import export
 from leukoscope.training.run import Run, RunConfig
 from leukoscope.training.trainer import train
+
+# How often hypothesis tries; `make fuzz` asks for the long form.
+settings.register_profile("short", max_examples=50, deadline=None, database=None, derandomize=True)
+settings.register_profile("long", max_examples=2000, deadline=None, database=None)
+settings.load_profile("short")
 
 
 @pytest.fixture(scope="session")
