@@ -55,7 +55,7 @@ test: venv  ## Style, types, directions between rooms, behaviour (10 minutes).
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --recursive src --configfile pyproject.toml
 	$(BIN)/python -m pip check
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 docs: venv  ## Build the documentation site in build/docs.
 	# The variable keeps the theme from advertising its successor.
