@@ -58,6 +58,7 @@ CheckpointActivations = Annotated[
         "--checkpoint-activations", help="Compute them twice instead of keeping them in memory."
     ),
 ]
+Trained = Annotated[Path, typer.Argument(help="The run folder, or that of folds, as one ensemble.")]
 Pictures = Annotated[
     list[Path],
     typer.Argument(help="Pictures, folders, patterns, manifests; - for a list on stdin."),
@@ -371,12 +372,12 @@ def evaluate(
     from leukoscope.cells import manifest as table
     from leukoscope.evaluation import evaluate as judge
     from leukoscope.evaluation.describe import describe
-    from leukoscope.evaluation.ensemble import Ensemble
+    from leukoscope.evaluation.ensemble import Ensemble, opened
     from leukoscope.training.run import Run
 
     judged: Run | Ensemble
     if cells:
-        judged = Run.open(run) if Run.exists(run) else Ensemble.open(run)
+        judged = opened(run)
         others = table.read(cells, allow_outside)
         found = judge.evaluate_others(judged, others, cells.stem, checkpoint)
     else:
@@ -529,20 +530,16 @@ def _numbers(text: str, kind: Callable[[str], Number], option: str) -> list[Numb
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="The run folder, or that of folds, as one ensemble.")],
+    run: Trained,
     output: Annotated[Path, typer.Option("--output", "-o", help="New folder for the bundle.")],
 ) -> None:
     """Make a bundle: the trained model as files that call cells without PyTorch."""
-    from leukoscope.evaluation.ensemble import Ensemble
+    from leukoscope.evaluation.ensemble import opened
     from leukoscope.inference.describe import describe
     from leukoscope.inference.export import export as pack
     from leukoscope.reporting import card
-    from leukoscope.training.run import Run
 
-    if Run.exists(run):
-        source: Run | Ensemble = Run.open(run)
-    else:
-        source = Ensemble.open(run)
+    source = opened(run)
     print(describe(pack(source, output, card.card(source))))
 
 
@@ -646,16 +643,14 @@ def explain(
 
 @app.command()
 def card(
-    run: Annotated[Path, typer.Argument(help="The run folder, or that of folds, as one ensemble.")],
+    run: Trained,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Markdown.", show_default="MODEL_CARD.md in RUN"),
     ] = None,
 ) -> None:
     """Write the model card of a run: what it is, what it is not for, what was measured."""
-    from leukoscope.evaluation.ensemble import Ensemble
+    from leukoscope.evaluation.ensemble import opened
     from leukoscope.reporting.card import write_card
-    from leukoscope.training.run import Run
 
-    source = Run.open(run) if Run.exists(run) else Ensemble.open(run)
-    print(f"card: {write_card(source, output or run / 'MODEL_CARD.md').resolve()}")
+    print(f"card: {write_card(opened(run), output or run / 'MODEL_CARD.md').resolve()}")

@@ -16,6 +16,7 @@ from leukoscope.inference.bundle import Bundle
 from leukoscope.inference.model import Model
 from leukoscope.inference.subjects import by_subject
 from leukoscope.serving import app as application
+from leukoscope.serving import limits
 from leukoscope.serving.app import MOST_FILES, create
 
 COLUMNS = ["path", "subject", "probability", "call", "certainty", "flags", "reason"]
@@ -198,6 +199,26 @@ def test_metrics_count_requests_and_calls(client: TestClient, paths: list[Path])
     lines = [line.split() for line in text.splitlines() if "leukoscope_pictures_total{" in line]
     assert sum(float(count) for _, count in lines) == len(paths) + 1
     assert "UID" not in text
+
+
+def test_what_is_refused_at_the_door_is_counted_too(
+    model: Model,
+    paths: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(limits, "MOST_REQUESTS", 0)
+    token = {"Authorization": "Bearer a long enough token"}
+    with (
+        caplog.at_level("INFO", "leukoscope"),
+        TestClient(create(model, "a long enough token"), headers=token) as client,
+    ):
+        assert client.post("/v1/predict", files=sent(paths)).status_code == 503
+        assert client.get("/v1/model", headers={"Authorization": "Bearer x"}).status_code == 401
+        text = client.get("/metrics").text
+    for status in (401, 503):
+        assert f'leukoscope_requests_total{{route="other",status="{status}"}} 1.0' in text
+        assert any(f" other {status} " in line for line in caplog.messages)
 
 
 def test_the_server_says_that_it_is_well(client: TestClient) -> None:

@@ -59,3 +59,17 @@ class Ensemble:
         logits = pd.concat([cells["logit"] for cells in pools.values()], axis=1)
         cells = first_seed(pools).assign(logit=logits.mean(axis=1))
         return Settled.by(cells, Prevalence.of(self.runs), epoch=None)
+
+
+def opened(folder: Path) -> Run | Ensemble:
+    """Open the run in `folder`, or the runs below it as one ensemble.
+
+    Raises:
+        BadInputError: it is neither.
+    """
+    return Run.open(folder) if Run.exists(folder) else Ensemble.open(folder)
+
+
+def runs_of(source: Run | Ensemble) -> list[Run]:
+    """Return the runs of an ensemble, or the run."""
+    return source.runs if isinstance(source, Ensemble) else [source]

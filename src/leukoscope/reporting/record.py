@@ -13,7 +13,7 @@ from leukoscope.cells.cnmc import PARTS
 from leukoscope.cells.phantom import is_phantom
 from leukoscope.cells.store import Store
 from leukoscope.evaluation import reads
-from leukoscope.evaluation.ensemble import Ensemble
+from leukoscope.evaluation.ensemble import Ensemble, runs_of
 from leukoscope.evaluation.folds import evaluate_folds
 from leukoscope.evaluation.result import (
     Evaluation,
@@ -47,7 +47,6 @@ class Record:
 
     Attributes:
         source: the run, or the ensemble.
-        runs: of an ensemble all, which differ in fold and seed alone; else the run.
         store: divided as the first run was.
         makeup: of the store.
         test: the evaluation on the test split by the best weights; None if there was none. Of an
@@ -57,7 +56,6 @@ class Record:
     """
 
     source: Run | Ensemble
-    runs: list[Run]
     store: Store
     makeup: Makeup
     test: Evaluation | None
@@ -71,8 +69,7 @@ class Record:
         Raises:
             BadInputError: the store has gone, or another stands in its place.
         """
-        runs = source.runs if isinstance(source, Ensemble) else [source]
-        store = runs[0].open_store()
+        store = runs_of(source)[0].open_store()
         found = [
             Evaluation.model_validate_json(path.read_text(encoding="utf-8"))
             for path in sorted(source.folder.glob(f"metrics-{EXTERNAL}*.json"))
@@ -84,13 +81,17 @@ class Record:
             test = Evaluation.read(source, "test")
         return cls(
             source=source,
-            runs=runs,
             store=store,
             makeup=makeup(store.cells),
             test=test,
             tested=tested,
             externals=[one for one in found if one.checkpoint == "best"],
         )
+
+    @property
+    def runs(self) -> list[Run]:
+        """Of an ensemble all, which differ in fold and seed alone; else the run."""
+        return runs_of(self.source)
 
     @property
     def run(self) -> Run:
@@ -228,8 +229,9 @@ class Record:
     def training(self) -> str:
         """Say how it was trained."""
         config, recipe = self.run.config, self.run.config.recipe
-        trained = sorted({len(run.history) for run in self.runs})
-        epochs = f"{' to '.join(map(str, {trained[0], trained[-1]}))} of {recipe.epochs}"
+        lengths = sorted(len(run.history) for run in self.runs)
+        ends = dict.fromkeys((lengths[0], lengths[-1]))
+        epochs = f"{' to '.join(map(str, ends))} of {recipe.epochs}"
         seeds = ", ".join(str(seed) for seed in sorted({run.config.seed for run in self.runs}))
         plan = (
             "each cell is turned anew every epoch, by one of eight quarter-turns and mirrorings"
@@ -294,8 +296,7 @@ def of_phantoms(source: Run | Ensemble, evaluation: Evaluation) -> bool:
     Of other cells than the store's that is known as long as their folder is there.
     """
     if not evaluation.name.startswith(EXTERNAL):
-        run = source.runs[0] if isinstance(source, Ensemble) else source
-        return run.open_store().info.phantom
+        return runs_of(source)[0].open_store().info.phantom
     file = predictions_file(source, evaluation.name, evaluation.checkpoint)
     paths = pd.read_parquet(file, columns=["path"])["path"]
     return any(is_phantom(folder) for folder in {Path(path).parent for path in paths})

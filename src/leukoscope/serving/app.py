@@ -157,9 +157,9 @@ def create(model: Model, token: str | None = None, log_names: bool = False) -> F
         redoc_url=None,
         lifespan=life,
     )
-    app.add_middleware(Watch, metrics=server.metrics)
     app.add_middleware(Limits)
     app.add_middleware(Guard, token=token)
+    app.add_middleware(Watch, metrics=server.metrics)  # outermost: it sees what the others refuse
     _routes(app, server)
     _pages(app)
     return app
@@ -170,7 +170,7 @@ def _routes(app: FastAPI, server: Server) -> None:
 
     @app.exception_handler(BadInputError)
     async def bad_input(_: Request, error: BadInputError) -> JSONResponse:
-        return JSONResponse({"detail": str(error)}, 422)
+        return refused(422, str(error))
 
     @app.exception_handler(RequestValidationError)
     async def other(_: Request, error: RequestValidationError) -> JSONResponse:
