@@ -26,7 +26,9 @@ export async function kept() {
 export async function keep(rows) {
   const cells = database.transaction("cells", "readwrite", { durability: "strict" }).objectStore("cells");
   try {
-    await Promise.all(rows.map(({ file, tile, ...row }) => done(cells.put(row))));
+    const puts = rows.map(({ file, tile, ...row }) => done(cells.put(row)));
+    cells.transaction.commit(); // at once: a reload undoes what only the page knows to be finished
+    await Promise.all(puts);
   } catch (error) {
     document.dispatchEvent(new CustomEvent("unkept", { detail: error.message }));
   }
