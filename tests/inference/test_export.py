@@ -78,7 +78,7 @@ def test_integers_that_say_something_else_stay_out(
                 weights.CopyFrom(onnx.numpy_helper.from_array(flipped, weights.name))
         onnx.save(graph, target)
 
-    monkeypatch.setattr(exporting.graphs, "write_int8", noise)
+    monkeypatch.setattr(exporting.integers, "write_int8", noise)
     made = export(run, tmp_path / "bundle")
     refused = made.info.checks["int8"].refused
     assert ("no such operator" if broken else "validation cells as the networks do") in refused

@@ -66,6 +66,8 @@ class Check(Part):
         agreement: share of the cells that both call alike, at 0.5.
         auroc_change: the graph's less the networks'.
         farthest: the limit of a cell's distance from the training cells by this graph's features.
+        beyond: share of the cells that lie beyond the ranges of its integers and that ``fp32.onnx``
+            computes instead.
         refused: why the graph is not in the bundle; empty: it is.
     """
 
@@ -74,6 +76,7 @@ class Check(Part):
     agreement: float
     auroc_change: float
     farthest: float
+    beyond: float = 0.0
     refused: str = ""
 
 

@@ -22,8 +22,9 @@ def describe(bundle: Bundle) -> str:
 def _told(name: str, check: Check) -> str:
     if check.refused:
         return f"{name}: not in the bundle, for {check.refused}"
+    beyond = f", {check.beyond:.1%} of the cells by fp32" if check.beyond else ""
     return (
         f"{name}: on {check.cells:,} validation cells {check.agreement:.2%} of the calls as by the "
         f"networks, log-odds within {check.largest_difference:.2g}, "
-        f"AUROC {check.auroc_change:+.4f}"
+        f"AUROC {check.auroc_change:+.4f}{beyond}"
     )

@@ -18,7 +18,7 @@ from leukoscope.evaluation.ensemble import Ensemble
 from leukoscope.evaluation.evaluate import settle
 from leukoscope.evaluation.result import Settled
 from leukoscope.files import atomic, sha256, write_text
-from leukoscope.inference import graphs
+from leukoscope.inference import graphs, integers
 from leukoscope.inference.bundle import (
     CARD,
     KNOWN,
@@ -30,7 +30,7 @@ from leukoscope.inference.bundle import (
     Network,
     Three,
 )
-from leukoscope.inference.engines import OnnxEngine
+from leukoscope.inference.engines import Engine, IntegerEngine, OnnxEngine
 from leukoscope.inference.flags import FAR, Limits
 from leukoscope.inference.likeness import Likeness
 from leukoscope.progress import tracked
@@ -84,7 +84,8 @@ def export(source: Run | Ensemble, folder: Path, card: str = "") -> Bundle:
         known.to_parquet(scratch, index=False)
 
     judge = _Judge(store, log_odds, settled, likeness)
-    fp32 = judge.check(folder / "fp32.onnx", "fp32")
+    exact = _opened(folder / "fp32.onnx")
+    fp32 = judge.check(exact, "fp32")
     if fp32.largest_difference > TOLERANCE:
         for name in written:
             (folder / name).unlink()
@@ -92,7 +93,7 @@ def export(source: Run | Ensemble, folder: Path, card: str = "") -> Bundle:
             f"the graph differs from the networks by {fp32.largest_difference:.2g} in log-odds, "
             f"more than {TOLERANCE:g}: no bundle is made"
         )
-    int8 = _integers(folder, judge, _calibration(store))
+    int8 = _integers(folder, exact, judge, _calibration(store))
     if not int8.refused:
         written.append("int8.onnx")
 
@@ -118,12 +119,18 @@ def export(source: Run | Ensemble, folder: Path, card: str = "") -> Bundle:
     return Bundle(folder, info).write()
 
 
-def _integers(folder: Path, judge: "_Judge", pictures: NDArray[np.uint8]) -> Check:
+def _opened(graph: Path) -> OnnxEngine:
+    return OnnxEngine(graph, torch.get_num_threads())
+
+
+def _integers(
+    folder: Path, exact: OnnxEngine, judge: "_Judge", pictures: NDArray[np.uint8]
+) -> Check:
     """Write the graph in integers into `folder`, unless it must not be shipped."""
     target = folder / "int8.onnx"
     try:
         with atomic(target) as scratch:
-            graphs.write_int8(folder / "fp32.onnx", pictures, judge.turns, scratch)
+            integers.write_int8(folder / "fp32.onnx", pictures, judge.turns, scratch)
     except Exception as error:  # whatever the quantiser raises: a bundle does without it
         return Check(
             cells=0,
@@ -133,7 +140,7 @@ def _integers(folder: Path, judge: "_Judge", pictures: NDArray[np.uint8]) -> Che
             farthest=0,
             refused=f"it cannot be made ({error})",
         )
-    check = judge.check(target, "int8")
+    check = judge.check(IntegerEngine(_opened(target), lambda: exact), "int8")
     check = check.model_copy(update={"refused": refusal(check)})
     if check.refused:
         target.unlink()
@@ -169,9 +176,9 @@ class _Judge:
             told = [log_odds(torch.from_numpy(some)).numpy() for some in self._batches("networks")]
         self.told = np.concatenate(told)
 
-    def check(self, graph: Path, name: str) -> Check:
-        engine = OnnxEngine(graph, torch.get_num_threads())
+    def check(self, engine: Engine, name: str) -> Check:
         told = [engine(some) for some in self._batches(name)]
+        beyond = [part.beyond for part in told if part.beyond is not None]
         found = np.concatenate([part.log_odds for part in told])
         distances = self.likeness.distance(np.concatenate([part.features for part in told]))
         known = self.labels >= 0
@@ -182,6 +189,7 @@ class _Judge:
             agreement=float(np.mean(self._called(found) == self._called(self.told))),
             auroc_change=float(after - before),
             farthest=float(np.quantile(distances, FAR)),
+            beyond=float(np.concatenate(beyond).mean()) if beyond else 0.0,
         )
 
     def _called(self, log_odds: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -205,7 +213,7 @@ def _features(store: Store, log_odds: LogOdds) -> NDArray[np.float32]:
 
 
 def _calibration(store: Store) -> NDArray[np.uint8]:
-    return np.asarray(store.pixels[_some(store.rows("train"), graphs.CALIBRATION)])
+    return np.asarray(store.pixels[_some(store.rows("train"), integers.CALIBRATION)])
 
 
 def _some(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
