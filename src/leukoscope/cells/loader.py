@@ -39,6 +39,8 @@ class TrainingLoader:
             replacement, so that both classes come alike, and with ``person`` in each class all its
             people alike.
         gather: of the same store; as a rule onto the CPU.
+        rank: which of the processes this is that train together; it has its share of each batch.
+        size: how many they are.
     """
 
     def __init__(
@@ -48,8 +50,11 @@ class TrainingLoader:
         seed: int,
         balance: Balance = "none",
         gather: Gather | None = None,
+        rank: int = 0,
+        size: int = 1,
     ) -> None:
         self.store, self.batch_size, self.seed = store, batch_size, seed
+        self.rank, self.size = rank, size
         self.gather = gather or Gather(store)
         self.rows, self.turns = store.training_plan()
         self.share = None if balance == "none" else _shares(store, self.rows, balance)
@@ -63,12 +68,12 @@ class TrainingLoader:
         return len(self.starts)
 
     def sizes(self) -> list[int]:
-        """Return the number of cells of each batch."""
+        """Return the number of cells of each batch, over all processes."""
         ends = [*self.starts[1:], self.cells]
         return [end - start for start, end in zip(self.starts, ends, strict=True)]
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """Yield the batches of `epoch` from batch `first` on."""
+        """Yield this process's shares of the batches of `epoch` from batch `first` on."""
         random = np.random.default_rng([self.seed, epoch])
         if self.share is None:
             order = random.permutation(self.cells)
@@ -78,7 +83,8 @@ class TrainingLoader:
         if turns is None:
             turns = random.integers(0, TURNS, self.cells)
         batches = np.split(order, self.starts[1:])[first:]
-        return ahead(self.gather(self.rows[places], turns[places]) for places in batches)
+        shares = (np.array_split(places, self.size)[self.rank] for places in batches)
+        return ahead(self.gather(self.rows[places], turns[places]) for places in shares)
 
 
 def _shares(store: Store, rows: NDArray[np.int64], balance: Balance) -> NDArray[np.float64]:
