@@ -7,6 +7,7 @@ are waiting for.
 
 import os
 import platform
+import signal
 import sys
 import threading
 import time
@@ -158,6 +159,8 @@ def joined() -> Iterator[Team]:
             with silent():
                 yield team
     except RuntimeError as error:
+        # torchrun ends those that are left; they have something to say first.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if gone := roll.gone():
             raise Lost(gone) from error
         raise
@@ -198,7 +201,9 @@ class _Roll:
         except RuntimeError:  # what keeps the store is gone itself
             return self._sentence([0])
         still = [rank for rank in self._others if before[rank] == after[rank]]
-        return self._sentence(still) if still else ""
+        # Others that have missed it may have ended by now; those without a word are the cause.
+        cause = [rank for rank in still if after[rank] != ENDED]
+        return self._sentence(cause or still) if still else ""
 
     def leave(self) -> None:
         """Stop; the others do not wait for a sign of this process any more."""
