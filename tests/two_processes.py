@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,14 +54,23 @@ def interrupted(run: Run, team: Team) -> None:
         train(run, team.told(run.newest_checkpoint), None, team)
 
 
+def noted(run: Run, team: Team) -> None:
+    """Train `run`; note which rows this process was given."""
+    Seen.rows_seen = []
+    trainer.TrainingLoader = Seen
+    train(run, None, None, team)
+    trainer.TrainingLoader = TrainingLoader
+    np.save(run.folder / f"rows-{team.rank}.npy", np.concatenate(Seen.rows_seen))
+
+
 def main(folder: Path) -> None:
     """Train what lies in `folder`."""
     with joined() as team:
-        Seen.rows_seen = []
-        trainer.TrainingLoader = Seen
-        train(Run.open(folder / "plain"), None, None, team)
-        trainer.TrainingLoader = TrainingLoader
-        np.save(folder / f"rows-{team.rank}.npy", np.concatenate(Seen.rows_seen))
+        noted(Run.open(folder / "plain"), team)
+        shards = Run.open(folder / "shards")
+        # As on a machine of its own, where the others' shards are not.
+        here = str(folder / f"store-{team.rank}")
+        noted(replace(shards, config=shards.config.model_copy(update={"store": here})), team)
         train(Run.open(folder / "whole"), None, None, team)
         interrupted(Run.open(folder / "stopped"), team)
         interrupted(Run.open(folder / "left"), team)

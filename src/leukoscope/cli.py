@@ -249,6 +249,10 @@ def prepare(
         Path | None, typer.Option(metavar="DIR", help="Also write the planned pictures as PNG.")
     ] = None,
     allow_outside: AllowOutside = False,
+    shards: Annotated[
+        int,
+        typer.Option(min=1, help="Files of pixels: of several machines, each needs only its own."),
+    ] = 1,
     seed: Seed = 0,
 ) -> None:
     """Make a store: every cell cropped, resized and assigned to a split, once."""
@@ -265,7 +269,14 @@ def prepare(
     division = Division(split=split, plan=plan, validation_copies=train_on_validation_copies)
     listed = table.read(cells, allow_outside)
     made = store.prepare(
-        listed, output, division=division, folds=folds, crop=crop, size=size, seed=seed
+        listed,
+        output,
+        division=division,
+        folds=folds,
+        crop=crop,
+        size=size,
+        shards=shards,
+        seed=seed,
     )
     print(store.describe(made))
     if export_images:

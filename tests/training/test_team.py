@@ -1,6 +1,7 @@
 """One run by several processes: the same as by one, resumed bit for bit, and a death is named."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,10 +17,11 @@ from sklearn.metrics import roc_auc_score
 
 import two_processes
 from leukoscope.cells.gather import Gather
-from leukoscope.cells.store import Store
+from leukoscope.cells.pixels import names
+from leukoscope.cells.store import Store, prepare
 from leukoscope.training.checkpoint import Checkpoint
 from leukoscope.training.reproduce import difference
-from leukoscope.training.run import Run, RunConfig
+from leukoscope.training.run import Run, RunConfig, Which
 from leukoscope.training.trainer import train
 
 PLAIN = ["batch_size=12", "epochs=2", "learning_rate=0.01", "momentum=0.9"]
@@ -48,6 +50,22 @@ def new_run(store: Store, folder: Path, overrides: list[str], **options: object)
     return Run.create(folder, config)
 
 
+def assert_judged(run: Run, which: Which) -> None:
+    """Hold what a checkpoint's epoch says of validation against its weights."""
+    store = run.open_store()
+    rows, kept = store.rows("validation"), Checkpoint.load(run.checkpoint(which))
+    with torch.inference_mode():
+        batch = Gather(store)(rows)
+        logits = run.load_model(which)(run.standard()(batch))
+    row = kept.progress.best if which == "best" else kept.progress.history[-1]
+    assert row is not None
+    assert row["validation_accuracy"] == (logits.argmax(1) == batch.labels).double().mean()
+    loss = F.cross_entropy(logits, batch.labels).item()
+    assert row["validation_loss"] == pytest.approx(loss, rel=1e-4)
+    auroc = roc_auc_score(batch.labels, logits[:, 1] - logits[:, 0])
+    assert row["validation_auroc"] == pytest.approx(auroc)
+
+
 def command(processes: int, *words: str | Path) -> list[str]:
     """Return how torchrun starts something so often."""
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
@@ -55,9 +73,20 @@ def command(processes: int, *words: str | Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def runs(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shards(cells: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The same store in four shards."""
+    return prepare(cells, tmp_path_factory.mktemp("shards") / "store", size=32, shards=4)
+
+
+@pytest.fixture(scope="module")
+def runs(store: Store, shards: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of two processes; see `two_processes`."""
     folder = tmp_path_factory.mktemp("team")
+    for rank in range(2):
+        shutil.copytree(shards.folder, folder / f"store-{rank}")
+        for other in names(4)[1 - rank :: 2]:
+            (folder / f"store-{rank}" / other).unlink()
+    new_run(shards, folder / "shards", [*PLAIN, "epochs=1", "colour=density", "teacher=0.3"])
     new_run(store, folder / "plain", PLAIN, precision="64-true", watch_test=True)
     for name in ("whole", "stopped", "left"):
         # A share of five cells would have norms of its own only if asked for.
@@ -81,12 +110,21 @@ def test_two_processes_train_as_one(runs: Path, store: Store, tmp_path: Path) ->
 
 
 def test_each_cell_is_seen_once_an_epoch(runs: Path, store: Store) -> None:
-    seen = [np.load(runs / f"rows-{rank}.npy") for rank in range(2)]
+    seen = [np.load(runs / "plain" / f"rows-{rank}.npy") for rank in range(2)]
     once = np.sort(store.rows("train"))
     assert len(seen[0]) == len(seen[1]) == len(once)
     for epoch in range(2):
         half = slice(epoch * len(once) // 2, (epoch + 1) * len(once) // 2)
         assert np.array_equal(np.sort(np.concatenate([rows[half] for rows in seen])), once)
+
+
+def test_a_process_trains_and_judges_the_cells_of_its_shards(runs: Path, shards: Store) -> None:
+    seen = [np.load(runs / "shards" / f"rows-{rank}.npy") for rank in range(2)]
+    for rank, rows in enumerate(seen):
+        assert set(shards.cells["shard"].iloc[rows] % 2) == {rank}
+        assert set(shards.labels[rows]) == {0, 1}
+    assert np.array_equal(np.sort(np.concatenate(seen)), np.sort(shards.rows("train")))
+    assert_judged(Run.open(runs / "shards"), "last")
 
 
 def test_all_stop_after_the_same_batch_when_one_is_asked(runs: Path) -> None:
@@ -150,19 +188,6 @@ def test_a_process_that_dies_is_named(killed: tuple[Run, str]) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes as Linux tells them")
-def test_every_validation_cell_is_judged_once(killed: tuple[Run, str], store: Store) -> None:
+def test_every_validation_cell_is_judged_once(killed: tuple[Run, str]) -> None:
     # Three processes share a number of cells that does not divide, and a last batch of two.
-    run, _ = killed
-    rows = store.rows("validation")
-    kept = Checkpoint.load(run.checkpoint("best"))
-    with torch.inference_mode():
-        batch = Gather(store)(rows)
-        logits = run.load_model("best")(run.standard()(batch))
-    row = kept.progress.best
-    assert row is not None
-    assert row["validation_accuracy"] == (logits.argmax(1) == batch.labels).double().mean()
-    assert row["validation_loss"] == pytest.approx(
-        F.cross_entropy(logits, batch.labels).item(), rel=1e-4
-    )
-    odds = logits[:, 1] - logits[:, 0]
-    assert row["validation_auroc"] == pytest.approx(roc_auc_score(batch.labels, odds))
+    assert_judged(killed[0], "best")

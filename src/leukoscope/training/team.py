@@ -18,11 +18,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from lightning_fabric.strategies.ddp import DDPStrategy
-from numpy.typing import NDArray
 from torch import Tensor
 
 from leukoscope.errors import LeukoscopeError
@@ -118,10 +116,6 @@ class Team:
         # Newer versions of torch would like another name, which older ones have not.
         warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
         return DDPStrategy(broadcast_buffers=False)
-
-    def share(self, items: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return this process's part of `items`; two parts differ by one at most."""
-        return np.array_split(items, self.size)[self.rank]
 
 
 ALONE = Team()

@@ -23,10 +23,12 @@ from leukoscope import models
 from leukoscope.cells.gather import Batch, Gather
 from leukoscope.cells.loader import TrainingLoader, ordered_batches
 from leukoscope.cells.manifest import CLASSES
+from leukoscope.cells.standard import Standard, sample
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError, LeukoscopeError
 from leukoscope.lock import held
 from leukoscope.progress import Bar
+from leukoscope.training.apart import lend
 from leukoscope.training.checkpoint import (
     Checkpoint,
     Progress,
@@ -144,8 +146,10 @@ class Trainer:
         except RuntimeError as error:
             raise BadInputError(f"device {run.config.device} cannot be used: {error}") from error
         self.store = run.open_store()
-        self.store.verify()
-        self.gather = Gather(self.store, self.fabric.device, often=True)
+        self.store.verify(team.rank, team.size)
+        # Cells of others' shards cannot lie on the device beside one's own.
+        whole = team.size == 1 or self.store.info.shards == 1
+        self.gather = Gather(self.store, self.fabric.device, often=whole)
         recipe, seed = self.recipe, run.config.seed
         self.loader = TrainingLoader(
             self.store, recipe.batch_size, seed, recipe.balance, self.gather, team.rank, team.size
@@ -153,8 +157,10 @@ class Trainer:
         self.judged = {"validation": self.store.rows("validation")}
         if run.config.watch_test:
             self.judged["test"] = _labelled_test(self.store)
-        self.standard = run.standard(self.fabric.device)
-        self.lesson = Lesson(self.recipe, self.standard, self.loader)
+        if recipe.colour == "density":
+            lend(self.store, sample(self.store), team)
+        self.standard = Standard.of(self.store, recipe.colour, self.fabric.device)
+        self.lesson = Lesson(self.recipe, self.standard, self.loader, team)
 
         torch.manual_seed(run.config.seed)
         model = models.create(run.config.model, **run.config.model_options)
@@ -179,22 +185,22 @@ class Trainer:
         self.progress = Progress(0, 0, *self._no_batches(), 0.0, [], None)
         if resume:
             self._restore(resume)
+        self.sizes = self.loader.sizes(self.progress.epoch)
 
     def _sync_norm(self, model: torch.nn.Module) -> bool:
         """Tell whether batch norm is to see the shares of all processes."""
         norms = any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
         if self.team.size == 1 or not norms:
             return False
-        smallest = min(self.loader.sizes()) // self.team.size
+        smallest = int(self.loader.shares().min())
         asked = self.run.config.sync_norm
         if asked is None:
             usual = self.recipe.batch_size // self.team.size
             return usual < SMALL_SHARE or smallest < SMALLEST_PART
         if not asked and smallest < SMALLEST_PART:
             raise BadInputError(
-                f"the smallest batch of an epoch has {min(self.loader.sizes())} cells for "
-                f"{self.team.size} processes, and batch norm has no variance of one: choose "
-                "--sync-norm, or other batches"
+                f"of some batch a process has {smallest} cells, and batch norm has no variance of "
+                "one: choose --sync-norm, or other batches"
             )
         return asked
 
@@ -202,7 +208,7 @@ class Trainer:
         """Train the epochs that are left."""
         recipe, run = self.recipe, self.run
         done = self.progress.epoch * self.loader.cells
-        done += sum(self.loader.sizes()[: self.progress.batch])
+        done += sum(self.sizes[: self.progress.batch])
         total = recipe.epochs * self.loader.cells
         with Bar(run.config.model, total, "images", done) as bar, stop_signals() as stop:
             while self.progress.epoch < recipe.epochs:
@@ -211,7 +217,8 @@ class Trainer:
                     bar.say(_line(run.config.model, self.progress.history[-1], recipe.epochs))
 
     def _epoch(self, bar: Bar, stop: threading.Event) -> None:
-        progress, sizes = self.progress, self.loader.sizes()
+        progress = self.progress
+        self.sizes = sizes = self.loader.sizes(progress.epoch)
         started = saved = time.monotonic()
         earlier, first = progress.seconds, progress.batch
         self.model.train()
@@ -316,10 +323,11 @@ class Trainer:
         In a team these are the parts of a share; the mean over the processes of their losses, as of
         their gradients, is that of the whole batch.
         """
-        size, cells = self.team.size, self.loader.sizes()[self.progress.batch]
-        # Norms that see all shares see them together: every process has as many parts.
-        largest = -(-cells // size) if self.sync_norm else len(pictures)
-        count = parts(largest, self.run.config.micro_batch)
+        share, size = len(pictures), self.team.size
+        cells = self.sizes[self.progress.batch]
+        if self.sync_norm:  # of all shares together: every process has as many parts
+            share = self.team.highest(share)
+        count = parts(share, self.run.config.micro_batch)
         told, losses = [], []
         for part, (some, wanted) in enumerate(
             zip(pictures.tensor_split(count), targets.tensor_split(count), strict=True), start=1
@@ -376,7 +384,7 @@ class Trainer:
     def _judge(self, split: str) -> dict[str, float]:
         """Return mean loss, accuracy and area under the ROC curve over the cells of `split`."""
         rows, labels = self.judged[split], torch.from_numpy(self.store.labels[self.judged[split]])
-        mine = self.team.share(np.arange(len(rows)))
+        mine = self.store.own(rows, self.team.rank, self.team.size)
         self.judging.eval()
         told = []
         for batch in ordered_batches(self.gather, rows[mine], EVALUATION_BATCH):
