@@ -28,6 +28,9 @@ from leukoscope.progress import silent
 
 T = TypeVar("T")
 
+STARTED = "TORCHELASTIC_RUN_ID"
+"""A variable that torchrun alone sets; others that speak of ranks are also a cluster's."""
+
 BEAT = 0.5
 """Seconds between two signs of life."""
 
@@ -135,13 +138,13 @@ def joined() -> Iterator[Team]:
     Raises:
         Lost: another one is gone, so that nothing can be computed together any more.
     """
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+    if STARTED not in os.environ or os.environ["WORLD_SIZE"] == "1":
         yield ALONE
         return
     names = ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
     team = Team(*(int(os.environ[name]) for name in names))
     backend = "gloo"
-    if torch.cuda.is_available():
+    if torch.cuda.device_count() >= team.local:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         backend = "cpu:gloo,cuda:nccl"
     dist.init_process_group(backend)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -143,7 +144,7 @@ class Trainer:
             )
             if team.size > 1:
                 self.fabric.launch()
-        except RuntimeError as error:
+        except (RuntimeError, MisconfigurationException) as error:
             raise BadInputError(f"device {run.config.device} cannot be used: {error}") from error
         self.store = run.open_store()
         self.store.verify(team.rank, team.size)
@@ -323,11 +324,11 @@ class Trainer:
         In a team these are the parts of a share; the mean over the processes of their losses, as of
         their gradients, is that of the whole batch.
         """
-        share, size = len(pictures), self.team.size
-        cells = self.sizes[self.progress.batch]
-        if self.sync_norm:  # of all shares together: every process has as many parts
+        size, cells = self.team.size, self.sizes[self.progress.batch]
+        share, micro_batch = len(pictures), self.run.config.micro_batch
+        if micro_batch and self.sync_norm:  # of all shares together: all have as many parts
             share = self.team.highest(share)
-        count = parts(share, self.run.config.micro_batch)
+        count = parts(share, micro_batch)
         told, losses = [], []
         for part, (some, wanted) in enumerate(
             zip(pictures.tensor_split(count), targets.tensor_split(count), strict=True), start=1
