@@ -64,7 +64,7 @@ def install(folder: Path, address: Path) -> None:
     """Write into `folder`, for PATH, the programs that the server at `address` answers."""
     folder.mkdir()
     served = PROGRAM.format(python=sys.executable, address=str(address))
-    programs = dict.fromkeys(("leukoscope", "python", "pip"), served)
+    programs = dict.fromkeys(("leukoscope", "python", "pip", "torchrun"), served)
     programs["make"] = MAKE.format(make=shutil.which("make"), root=ROOT)
     for name, text in programs.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -92,6 +92,8 @@ def status(name: str, words: list[str]) -> int:
     from leukoscope import cli
 
     try:
+        if name == "torchrun":
+            name, words = "leukoscope", started(words)
         if name == "leukoscope":
             if words[:1] == ["serve"] and beside():
                 return 0
@@ -129,6 +131,16 @@ def beside() -> bool:
             return True
         time.sleep(0.2)
     raise TimeoutError(f"nothing answers at {SERVED}")
+
+
+def started(words: list[str]) -> list[str]:
+    """Check what torchrun is told; return the words for leukoscope, which here is one process."""
+    from torch.distributed.run import parse_args
+
+    told = parse_args(words)
+    assert told.module, words
+    assert told.training_script == "leukoscope", words
+    return list(told.training_script_args)
 
 
 def would_install(words: list[str]) -> None:

@@ -8,13 +8,16 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
 from leukoscope import __version__
 from leukoscope.cores import cores
 from leukoscope.errors import BadInputError, LeukoscopeError, listing, needs_extra
+
+if TYPE_CHECKING:
+    from leukoscope.training.run import Run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,6 +61,14 @@ CheckpointActivations = Annotated[
         "--checkpoint-activations", help="Compute them twice instead of keeping them in memory."
     ),
 ]
+SyncNorm = Annotated[
+    bool | None,
+    typer.Option(
+        "--sync-norm/--no-sync-norm",
+        help="Of several processes: batch norm sees the cells of all.",
+        show_default="where each has fewer than 16 of a batch",
+    ),
+]
 Trained = Annotated[Path, typer.Argument(help="The run folder, or that of folds, as one ensemble.")]
 Pictures = Annotated[
     list[Path],
@@ -87,7 +98,8 @@ def main() -> None:
     try:
         app()
     except LeukoscopeError as error:
-        print(f"leukoscope: {error}", file=sys.stderr)
+        if text := str(error):  # of processes that fail alike the first one speaks
+            print(f"leukoscope: {text}", file=sys.stderr)
         sys.exit(error.exit_code)
     except OSError as error:
         if error.errno not in MACHINES_FAULTS:
@@ -237,6 +249,10 @@ def prepare(
         Path | None, typer.Option(metavar="DIR", help="Also write the planned pictures as PNG.")
     ] = None,
     allow_outside: AllowOutside = False,
+    shards: Annotated[
+        int,
+        typer.Option(min=1, help="Files of pixels: of several machines, each needs only its own."),
+    ] = 1,
     seed: Seed = 0,
 ) -> None:
     """Make a store: every cell cropped, resized and assigned to a split, once."""
@@ -253,7 +269,14 @@ def prepare(
     division = Division(split=split, plan=plan, validation_copies=train_on_validation_copies)
     listed = table.read(cells, allow_outside)
     made = store.prepare(
-        listed, output, division=division, folds=folds, crop=crop, size=size, seed=seed
+        listed,
+        output,
+        division=division,
+        folds=folds,
+        crop=crop,
+        size=size,
+        shards=shards,
+        seed=seed,
     )
     print(store.describe(made))
     if export_images:
@@ -288,44 +311,60 @@ def train(
     threads: Threads = CORES,
     micro_batch: MicroBatch = None,
     checkpoint_activations: CheckpointActivations = False,
+    sync_norm: SyncNorm = None,
 ) -> None:
-    """Train a network from scratch."""
+    """Train a network from scratch, by all processes that torchrun starts of this command."""
     from leukoscope.training.events import Events, summary_writer
-    from leukoscope.training.run import MACHINE, Run, RunConfig
+    from leukoscope.training.team import joined
     from leukoscope.training.trainer import train as fit
 
     if tensorboard:
         summary_writer()  # refused before any work
-    start = None
-    if resume:
-        checkpoint = resume if resume.is_file() else None
-        run = Run.open(resume.parent.parent if checkpoint else resume)
-        told = {name: context.get_parameter_source(name) for name in context.params}
-        given = {name for name, by in told.items() if by and by.name == "COMMANDLINE"}
-        if others := sorted(given - MACHINE - {"resume", "tensorboard"}):
-            raise BadInputError(
-                "--resume takes everything from the run but settings of the machine: no "
-                + ", ".join(others)
-            )
-        settings = {name: context.params[name] for name in given & MACHINE}
-        run = run.configured(run.config.model_copy(update=settings))
-        start = checkpoint or run.newest_checkpoint()
-    else:
-        if not store or not output:
-            raise BadInputError("a store and --output are needed (or --resume RUN)")
-        config = RunConfig.plan(
-            store,
-            model,
-            recipe,
-            override,
-            seed=seed,
-            watch_test=watch_test,
-            **_machine(context),
+    with joined() as team:
+        run, start = team.told(lambda: _resumed(context) if resume else _begun(context))
+        shown = team.first and (tensorboard or Events.exist(run))
+        with Events(run) if shown else nullcontext() as after_epoch:
+            fit(run, start, after_epoch, team)
+        if team.first:
+            print(f"{run.config.model} is trained: {run.folder}")
+
+
+def _begun(context: typer.Context) -> "tuple[Run, None]":
+    """Return the new run that `train` was asked for."""
+    from leukoscope.training.run import Run, RunConfig
+
+    given = context.params
+    if not given["store"] or not given["output"]:
+        raise BadInputError("a store and --output are needed (or --resume RUN)")
+    config = RunConfig.plan(
+        given["store"],
+        given["model"],
+        given["recipe"],
+        given["override"],
+        seed=given["seed"],
+        watch_test=given["watch_test"],
+        **_machine(context),
+    )
+    return Run.create(given["output"], config), None
+
+
+def _resumed(context: typer.Context) -> "tuple[Run, Path | None]":
+    """Return the run that `train` was asked to go on with, and the checkpoint to go on from."""
+    from leukoscope.training.run import MACHINE, Run
+
+    resume: Path = context.params["resume"]
+    checkpoint = resume if resume.is_file() else None
+    run = Run.open(resume.parent.parent if checkpoint else resume)
+    told = {name: context.get_parameter_source(name) for name in context.params}
+    given = {name for name, by in told.items() if by and by.name == "COMMANDLINE"}
+    if others := sorted(given - MACHINE - {"resume", "tensorboard"}):
+        raise BadInputError(
+            "--resume takes everything from the run but settings of the machine: no "
+            + ", ".join(others)
         )
-        run = Run.create(output, config)
-    with Events(run) if tensorboard or Events.exist(run) else nullcontext() as after_epoch:
-        fit(run, start, after_epoch)
-    print(f"{run.config.model} is trained: {run.folder}")
+    settings = {name: context.params[name] for name in given & MACHINE}
+    run = run.configured(run.config.model_copy(update=settings))
+    return run, checkpoint or run.newest_checkpoint()
 
 
 @app.command()
@@ -517,7 +556,7 @@ def _machine(context: typer.Context) -> dict[str, Any]:
     """Return what the user said of the machine."""
     from leukoscope.training.run import MACHINE
 
-    return {name: context.params[name] for name in MACHINE}
+    return {name: context.params[name] for name in MACHINE if name in context.params}
 
 
 def _numbers(text: str, kind: Callable[[str], Number], option: str) -> list[Number]:

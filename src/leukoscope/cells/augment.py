@@ -66,10 +66,10 @@ class Augmentation(BaseModel):
         """Return `pictures` changed as `draws` say; what lies outside of one is black.
 
         Args:
-            pictures: (B, 3, H, H) float32 in [0, 1].
+            pictures: (B, 3, H, H) float32 in [0, 1]; B may be 0.
             draws: (B, `DRAWS`) float32, uniform in [0, 1), on the same device.
         """
-        if self.moves:
+        if self.moves and len(pictures):  # torch makes no grid for none
             pictures = self._moved(pictures, draws)
         return self._coloured(pictures, draws) if self.colours else pictures
 

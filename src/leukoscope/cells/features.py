@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from leukoscope.cells.handmade import INSIDE, handmade
 from leukoscope.cells.mask import mask
 from leukoscope.cells.outside import OUTSIDE, outside
+from leukoscope.cells.pixels import Pixels
 from leukoscope.cells.store import Store
 from leukoscope.progress import tracked
 
@@ -20,7 +21,7 @@ BLOCK = 64
 """Pictures measured together: enough for long loops in C, few enough for the processor's cache."""
 
 
-def features(pixels: NDArray[np.uint8]) -> pd.DataFrame:
+def features(pixels: Pixels, rows: NDArray[np.int64] | None = None) -> pd.DataFrame:
     """Measure the mask of each picture, what is brighter than the black around a cell.
 
     Columns: those of `leukoscope.cells.outside` and of `leukoscope.cells.handmade`; all 0 in a
@@ -28,10 +29,12 @@ def features(pixels: NDArray[np.uint8]) -> pd.DataFrame:
 
     Args:
         pixels: (N, H, W, 3) uint8.
+        rows: of those that are measured; None: all.
     """
-    blocks = [pixels[start : start + BLOCK] for start in range(0, len(pixels), BLOCK)]
-    rows = [_measured(block) for block in tracked(blocks, "measuring", len(blocks), "blocks")]
-    return pd.DataFrame(np.concatenate(rows), columns=OUTSIDE + INSIDE)
+    asked = np.arange(len(pixels)) if rows is None else rows
+    blocks = [asked[start : start + BLOCK] for start in range(0, len(asked), BLOCK)]
+    found = [_measured(pixels[one]) for one in tracked(blocks, "measuring", len(blocks), "blocks")]
+    return pd.DataFrame(np.concatenate(found), columns=OUTSIDE + INSIDE)
 
 
 def features_of(store: Store) -> pd.DataFrame:

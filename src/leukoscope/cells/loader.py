@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from leukoscope.cells.gather import Batch, Gather
 from leukoscope.cells.plans import TURNS
 from leukoscope.cells.store import Store
+from leukoscope.errors import BadInputError
 
 T = TypeVar("T")
 
@@ -39,6 +40,13 @@ class TrainingLoader:
             replacement, so that both classes come alike, and with ``person`` in each class all its
             people alike.
         gather: of the same store; as a rule onto the CPU.
+        rank: which of the processes this is that train together; it has its share of each batch:
+            of a store in shards, cells of every `size`-th shard, in the order that they have among
+            all, divided evenly over the batches.
+        size: how many they are.
+
+    Raises:
+        BadInputError: there are more processes than shards.
     """
 
     def __init__(
@@ -48,8 +56,11 @@ class TrainingLoader:
         seed: int,
         balance: Balance = "none",
         gather: Gather | None = None,
+        rank: int = 0,
+        size: int = 1,
     ) -> None:
         self.store, self.batch_size, self.seed = store, batch_size, seed
+        self.rank, self.size = rank, size
         self.gather = gather or Gather(store)
         self.rows, self.turns = store.training_plan()
         self.share = None if balance == "none" else _shares(store, self.rows, balance)
@@ -58,17 +69,46 @@ class TrainingLoader:
         if self.cells % batch_size == 1 and len(starts) > 1:
             starts.pop()
         self.starts = starts
+        self.apart = size > 1 and store.info.shards > 1
+        if self.apart and store.info.shards < size:
+            raise BadInputError(
+                f"{store.folder} has {store.info.shards} shards for {size} processes: start fewer, "
+                "or prepare it in more"
+            )
 
     def __len__(self) -> int:
         return len(self.starts)
 
-    def sizes(self) -> list[int]:
-        """Return the number of cells of each batch."""
-        ends = [*self.starts[1:], self.cells]
-        return [end - start for start, end in zip(self.starts, ends, strict=True)]
+    def sizes(self, epoch: int = 0) -> list[int]:
+        """Return the number of cells of each batch, over all processes."""
+        sizes: list[int] = self.shares(epoch).sum(axis=1).tolist()
+        return sizes
+
+    def shares(self, epoch: int = 0) -> NDArray[np.int64]:
+        """Return (batches, processes), how many cells of each batch each process has.
+
+        They depend on the epoch only where cells are drawn, from shards.
+        """
+        if not self.apart:
+            totals = np.diff([*self.starts, self.cells])
+            return _dealt(totals[:, None], np.arange(self.size), self.size)
+        whose = self._whose(self._order(epoch)[0])
+        counts = np.bincount(whose, minlength=self.size)
+        return _dealt(counts, np.arange(len(self))[:, None], len(self))
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
-        """Yield the batches of `epoch` from batch `first` on."""
+        """Yield this process's shares of the batches of `epoch` from batch `first` on."""
+        order, turns = self._order(epoch)
+        if self.apart:
+            mine = order[self._whose(order) == self.rank]
+            shares = iter(np.array_split(mine, len(self))[first:])
+        else:
+            batches = np.split(order, self.starts[1:])[first:]
+            shares = (np.array_split(places, self.size)[self.rank] for places in batches)
+        return ahead(self.gather(self.rows[places], turns[places]) for places in shares)
+
+    def _order(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the places in the plan of an epoch's cells, in order, and each place's turn."""
         random = np.random.default_rng([self.seed, epoch])
         if self.share is None:
             order = random.permutation(self.cells)
@@ -77,8 +117,17 @@ class TrainingLoader:
         turns = self.turns
         if turns is None:
             turns = random.integers(0, TURNS, self.cells)
-        batches = np.split(order, self.starts[1:])[first:]
-        return ahead(self.gather(self.rows[places], turns[places]) for places in batches)
+        return order, turns
+
+    def _whose(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return which process has the shard of each of `places` in the plan."""
+        shard = self.store.cells["shard"].to_numpy(np.int64)
+        return np.asarray(shard[self.rows[places]] % self.size)
+
+
+def _dealt(cells: NDArray[np.int64], place: NDArray[np.int64], among: int) -> NDArray[np.int64]:
+    """Return how many of `cells` come to a place, as `numpy.array_split` deals them."""
+    return cells // among + (place < cells % among)
 
 
 def _shares(store: Store, rows: NDArray[np.int64], balance: Balance) -> NDArray[np.float64]:

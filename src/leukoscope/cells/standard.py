@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from leukoscope.cells.colour import Colour
@@ -109,14 +110,18 @@ class Standard:
         return centred / spread - OUTSIDE * (1 - lit)
 
 
+def sample(store: Store) -> NDArray[np.int64]:
+    """Return the rows from which principal components are found."""
+    rows = store.rows("train")
+    return rows[:: -(-len(rows) // SAMPLE)]
+
+
 def _components(store: Store) -> tuple[Tensor, Tensor]:
     """Return mean (3,) and mixing (3, 3) of optical density inside the training cells.
 
     The first component grows with light, the others with the channel that weighs most in them.
     """
-    rows = store.rows("train")
-    rows = rows[:: -(-len(rows) // SAMPLE)]
-    values = torch.cat([_density_of(store, row) for row in rows], dim=1)
+    values = torch.cat([_density_of(store, row) for row in sample(store)], dim=1)
     mean = values.mean(1)
     variances, axes = torch.linalg.eigh(torch.cov(values))
     axes = axes.flip(1).T

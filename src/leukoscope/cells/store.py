@@ -2,16 +2,15 @@
 
 A folder of
 
-- ``pixels.npy``: (N, size, size, 3) uint8,
+- ``pixels.npy``: (N, size, size, 3) uint8, or shards of it, see `leukoscope.cells.pixels`,
 - ``cells.parquet``: the manifest with its splits, and the columns whole (the crop cuts nothing),
-  person (one for all names of one person) and part (of the people, for folds); row i describes
-  pixel block i,
+  person (one for all names of one person), part (of the people, for folds) and shard; row i
+  describes pixel block i,
 - ``plan.parquet``: the lab's plan of (row, flip, rotation), where that plan was asked for,
 - ``store.json``: how it was made, digests, version. Written last: a folder without it is no store.
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from leukoscope import __version__
+from leukoscope.cells import pixels as files
 from leukoscope.cells import plans, splits
 from leukoscope.cells.division import Division
 from leukoscope.cells.fingerprints import read_fingerprints
@@ -51,6 +51,8 @@ class StoreInfo(BaseModel):
     version: Literal[1] = 1
     made_by: str = f"leukoscope {__version__}"
     cells: int
+    shards: int = 1
+    """Into how many files the pixels are divided."""
     preprocessing: Preprocessing
     division: Division
     seed: int
@@ -66,12 +68,15 @@ class StoreInfo(BaseModel):
 
 @dataclass(frozen=True)
 class Store:
-    """An opened store; `pixels` is a read-only memory map, so opening costs nothing."""
+    """An opened store; `pixels` are mapped into memory, so opening costs nothing.
+
+    Of a store in shards those that no cell is asked of may lie elsewhere.
+    """
 
     folder: Path
     info: StoreInfo
     cells: pd.DataFrame
-    pixels: NDArray[np.uint8]
+    pixels: files.Pixels
     plan: pd.DataFrame | None
 
     @classmethod
@@ -81,7 +86,7 @@ class Store:
         Raises:
             BadInputError: `folder` holds no store, or one whose parts do not fit each other.
         """
-        for name in ("store.json", "cells.parquet", "pixels.npy"):
+        for name in ("store.json", "cells.parquet"):
             if not (folder / name).exists():
                 raise BadInputError(
                     f"{folder} is no store: {name} is missing; make one with `leukoscope prepare`"
@@ -90,28 +95,35 @@ class Store:
             text = (folder / "store.json").read_text(encoding="utf-8")
             info = StoreInfo.model_validate_json(text)
             cells = pd.read_parquet(folder / "cells.parquet")
-            pixels = np.load(folder / "pixels.npy", mmap_mode="r")
             plan = None
             if info.division.plan == "lab":
                 plan = pd.read_parquet(folder / "plan.parquet")
         except Exception as error:  # damaged files make numpy and pyarrow raise nearly anything
             raise BadInputError(f"{folder}: the store cannot be read ({error})") from error
         size = info.preprocessing.size
-        if pixels.shape != (info.cells, size, size, 3) or len(cells) != info.cells:
+        pixels = _opened(folder, cells, info.shards, size)
+        if len(cells) != info.cells:
             raise BadInputError(
-                f"{folder}: store.json speaks of {info.cells:,} cells of {size} × {size}, but "
-                f"there are {len(cells):,} rows and pixels of shape {pixels.shape}; "
-                "prepare it again"
+                f"{folder}: store.json speaks of {info.cells:,} cells, but there are "
+                f"{len(cells):,} rows; prepare it again"
             )
         return cls(folder, info, cells, pixels, plan)
 
-    def verify(self) -> None:
+    def verify(self, rank: int = 0, size: int = 1) -> None:
         """Read every file whole and hold it against its digest, about a gigabyte a second.
 
+        Args:
+            rank: of several processes, which one asks: shards of others are left out, see `own`.
+            size: how many they are.
+
         Raises:
-            BadInputError: one is not what was prepared; it is named.
+            BadInputError: one is not what was prepared, or missing; it is named.
         """
+        others = set(files.names(self.info.shards)) if self.info.shards > 1 else set()
+        others.difference_update(files.names(self.info.shards)[rank::size])
         for name, digest in self.info.digests.items():
+            if name in others:
+                continue
             path = self.folder / name
             try:
                 found = sha256(path)
@@ -148,6 +160,20 @@ class Store:
         """(N,) 0 normal, 1 blast, -1 unknown."""
         return self.cells["label"].fillna(-1).to_numpy(dtype=np.int64)
 
+    def own(self, rows: NDArray[np.int64], rank: int, size: int) -> NDArray[np.int64]:
+        """Return the places in `rows` of the cells that one of several processes reads.
+
+        Those are an even part of `rows`; of a store in shards, the cells of every `size`-th shard.
+
+        Args:
+            rows: of this store.
+            rank: of the process, from 0.
+            size: how many there are.
+        """
+        if self.info.shards == 1:
+            return np.array_split(np.arange(len(rows)), size)[rank]
+        return np.flatnonzero(self.cells["shard"].to_numpy()[rows] % size == rank)
+
     def rows(self, split: str) -> NDArray[np.int64]:
         """Return the rows of `split`, in the manifest's order."""
         return np.flatnonzero(self.cells["split"].eq(split).fillna(False))
@@ -173,6 +199,7 @@ def prepare(
     folds: int = splits.PARTS,
     crop: Crop = "cell",
     size: int = 224,
+    shards: int = 1,
     seed: int = 0,
 ) -> Store:
     """Make a store in `folder` from a manifest; see the module for what it holds.
@@ -185,6 +212,7 @@ def prepare(
         crop: policy of `leukoscope.cells.preprocess`; for ``cell`` the window is the smallest that
             holds 99 % of the cells whole.
         size: side in pixels, a multiple of 32.
+        shards: into how many files the pixels are divided.
         seed: of the division.
 
     Raises:
@@ -198,7 +226,7 @@ def prepare(
             raise BadInputError(
                 f"{folder} already holds a store; delete it or choose another folder"
             )
-        return _prepared(cells, folder, division, folds, crop, size, seed)
+        return _prepared(cells, folder, division, folds, crop, size, shards, seed)
 
 
 def _prepared(
@@ -208,6 +236,7 @@ def _prepared(
     folds: int,
     crop: Crop,
     size: int,
+    shards: int,
     seed: int,
 ) -> Store:
     """Make a store in `folder`, which this process holds."""
@@ -218,6 +247,9 @@ def _prepared(
     if division.split == "subject":
         cells["part"] = splits.parts(cells, folds, seed)
     cells["split"] = splits.split(cells, division.split, seed, division.fold)
+    fewest = int(cells.loc[cells["split"].eq("train"), "label"].value_counts().min())
+    if shards > fewest:
+        raise BadInputError(f"{shards} shards cannot each have one of {fewest} training cells")
 
     window = None
     cells["whole"] = True
@@ -229,21 +261,24 @@ def _prepared(
     del prints  # its thumbnails are the memory's largest part
 
     paths = [Path(path) for path in cells["path"]]
-    with atomic(folder / "pixels.npy") as scratch:
-        pictures = each(partial(_pixels, settings=settings), paths, "preparing cells")
-        _write_pixels(scratch, pictures, (len(paths), size, size, 3))
+    shard = files.dealt(cells, shards)
+    if shards > 1:
+        cells["shard"] = shard
+    pictures = each(partial(_pixels, settings=settings), paths, "preparing cells")
+    written = files.write(folder, pictures, size, shard)
     with atomic(folder / "cells.parquet") as scratch:
         cells.to_parquet(scratch, index=False)
-    written = ["pixels.npy", "cells.parquet"]
+    written.append("cells.parquet")
     plan = division.planned(cells, seed)
     if plan is not None:
         with atomic(folder / "plan.parquet") as scratch:
             plan.to_parquet(scratch, index=False)
         written.append("plan.parquet")
 
-    mean, std = _moments(np.load(folder / "pixels.npy", mmap_mode="r"), cells)
+    mean, std = _moments(_opened(folder, cells, shards, size), cells)
     info = StoreInfo(
         cells=len(cells),
+        shards=shards,
         preprocessing=settings,
         division=division,
         seed=seed,
@@ -296,19 +331,13 @@ def _pixels(path: Path, settings: Preprocessing) -> NDArray[np.uint8]:
     return preprocess(read_picture(path), settings)
 
 
-def _write_pixels(
-    path: Path, pictures: Iterator[NDArray[np.uint8]], shape: tuple[int, int, int, int]
-) -> None:
-    """Write `pictures` one after the other as an array of `shape`."""
-    # As a stream: the pages of a memory map would fill the memory with the data set.
-    with path.open("wb") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        for picture in pictures:
-            file.write(np.ascontiguousarray(picture).data)
+def _opened(folder: Path, cells: pd.DataFrame, shards: int, size: int) -> files.Pixels:
+    if shards > 1:
+        return files.Shards(folder, cells["shard"].to_numpy(np.int64), size)
+    return files.opened(folder / "pixels.npy", (len(cells), size, size, 3))
 
 
-def _moments(pixels: NDArray[np.uint8], cells: pd.DataFrame) -> tuple[Three, Three]:
+def _moments(pixels: files.Pixels, cells: pd.DataFrame) -> tuple[Three, Three]:
     """Return mean and standard deviation of the training cells' pixels, by channel, in [0, 1]."""
     rows = np.flatnonzero(cells["split"].eq("train").fillna(False))
     # Whole numbers are exact in any order; rows of pixels, not single ones, keep numpy fast.

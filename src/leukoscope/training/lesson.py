@@ -13,6 +13,7 @@ from leukoscope.cells.standard import Standard
 from leukoscope.cells.transfer import moved
 from leukoscope.training.recipe import Recipe
 from leukoscope.training.teacher import taught
+from leukoscope.training.team import ALONE, Team
 
 
 class Lesson:
@@ -22,11 +23,14 @@ class Lesson:
         recipe: how.
         standard: what makes stored pixels what the network sees.
         loader: of the training cells, which a teacher is fitted on.
+        team: the processes that train together.
     """
 
-    def __init__(self, recipe: Recipe, standard: Standard, loader: TrainingLoader) -> None:
+    def __init__(
+        self, recipe: Recipe, standard: Standard, loader: TrainingLoader, team: Team = ALONE
+    ) -> None:
         self.recipe, self.standard = recipe, standard
-        self.taught = taught(loader) if recipe.teacher else None
+        self.taught = taught(loader, team) if recipe.teacher else None
 
     def __call__(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return pictures, (B, 3, H, W) float32, and targets, on the device of `batch`.

@@ -46,7 +46,15 @@ TIMES = ["images_per_second", "seconds"]
 
 NO_HISTORY = pd.DataFrame({"epoch": []})
 
-MACHINE = {"device", "precision", "compile", "threads", "micro_batch", "checkpoint_activations"}
+MACHINE = {
+    "device",
+    "precision",
+    "compile",
+    "threads",
+    "micro_batch",
+    "checkpoint_activations",
+    "sync_norm",
+}
 """Settings of a run that may change between two sittings."""
 
 
@@ -70,6 +78,8 @@ class RunConfig(BaseModel):
         micro_batch: cells that pass the network at once, None: the recipe's whole batch. Steps stay
             the recipe's, but batch norm sees these.
         checkpoint_activations: compute them twice instead of keeping them.
+        sync_norm: whether batch norm sees the shares of all processes that train together, None:
+            where a share is small.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -88,6 +98,7 @@ class RunConfig(BaseModel):
     threads: int
     micro_batch: int | None = Field(default=None, ge=2)
     checkpoint_activations: bool = False
+    sync_norm: bool | None = None
 
     def same_work(self, other: "RunConfig") -> bool:
         """Tell whether only the machine's settings tell this run from `other`."""

@@ -12,21 +12,23 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from leukoscope.cells.features import features_of
 from leukoscope.cells.loader import TrainingLoader
 from leukoscope.cells.manifest import CLASSES
+from leukoscope.training.apart import training_features
+from leukoscope.training.team import ALONE, Team
 
 
-def taught(loader: TrainingLoader) -> Tensor:
+def taught(loader: TrainingLoader, team: Team = ALONE) -> Tensor:
     """Return the probability of each class, (N, 2) float32, of each of the N cells of a store.
 
     Cells that are not trained on are NaN.
 
     Args:
         loader: of the training cells.
+        team: the processes that call this together.
     """
     store, rows = loader.store, loader.rows
-    measured, labels = features_of(store).to_numpy()[rows], store.labels[rows]
+    measured, labels = training_features(loader, team), store.labels[rows]
     # A mean weight of 1: how much the regression is held back does not depend on the drawing.
     weights = None if loader.share is None else loader.share * len(rows)
     teacher = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000))

@@ -7,12 +7,15 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -20,10 +23,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from leukoscope import models
 from leukoscope.cells.gather import Batch, Gather
 from leukoscope.cells.loader import TrainingLoader, ordered_batches
+from leukoscope.cells.manifest import CLASSES
+from leukoscope.cells.standard import Standard, sample
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError, LeukoscopeError
 from leukoscope.lock import held
 from leukoscope.progress import Bar
+from leukoscope.training.apart import lend
 from leukoscope.training.checkpoint import (
     Checkpoint,
     Progress,
@@ -33,9 +39,11 @@ from leukoscope.training.checkpoint import (
 from leukoscope.training.lesson import Lesson
 from leukoscope.training.machine import threads_for
 from leukoscope.training.memory import checkpoint_activations, out_of_memory, parts
+from leukoscope.training.norms import synchronised
 from leukoscope.training.optimizer import optimizer_of
 from leukoscope.training.run import Run, Which
 from leukoscope.training.stopping import stop_signals
+from leukoscope.training.team import ALONE, Team
 
 SAVE_SECONDS = 300.0
 """A checkpoint is written at least this often, also inside an epoch."""
@@ -47,6 +55,12 @@ EVALUATION_BATCH = 128
 
 SMALLEST_PART = 2
 """Cells: batch norm has no variance of one."""
+
+SMALL_SHARE = 16
+"""Cells: of fewer in a process, batch norm sees those of all, unless it is asked not to."""
+
+SAVE, STOP = 1, 2
+"""What a process may wish after a batch; the highest wish is what all do."""
 
 CALMER = "the last checkpoint is from before. Try a smaller learning rate."
 """What to do after a training that diverged."""
@@ -72,7 +86,12 @@ class OutOfMemory(LeukoscopeError):  # noqa: N818
     """Not even the smallest parts of a batch fit."""
 
 
-def train(run: Run, resume: Path | None = None, after_epoch: AfterEpoch | None = None) -> None:
+def train(
+    run: Run,
+    resume: Path | None = None,
+    after_epoch: AfterEpoch | None = None,
+    team: Team = ALONE,
+) -> None:
     """Train `run` to the last epoch of its recipe.
 
     The first weights depend on the run's seed alone, the order of cells on seed and epoch; on the
@@ -83,6 +102,7 @@ def train(run: Run, resume: Path | None = None, after_epoch: AfterEpoch | None =
         run: new, or one to go on with.
         resume: a checkpoint of `run` to go on from; None starts from scratch.
         after_epoch: what is measured or shown while the network learns.
+        team: the processes that train it together, each of which calls this.
 
     Raises:
         BadInputError: the store or the checkpoint cannot be used, or another process trains `run`.
@@ -90,17 +110,21 @@ def train(run: Run, resume: Path | None = None, after_epoch: AfterEpoch | None =
         Diverged: a loss was NaN or infinite; the batch is named.
         OutOfMemory: not even the smallest parts of a batch fit.
     """
-    with held(run.folder):
-        Trainer(run, resume, after_epoch).fit()
+    with held(run.folder) if team.first else nullcontext():
+        Trainer(run, resume, after_epoch, team).fit()
 
 
 class Trainer:
     """The state of one training; see `train`."""
 
     def __init__(
-        self, run: Run, resume: Path | None, after_epoch: AfterEpoch | None = None
+        self,
+        run: Run,
+        resume: Path | None,
+        after_epoch: AfterEpoch | None = None,
+        team: Team = ALONE,
     ) -> None:
-        self.run, self.recipe = run, run.config.recipe
+        self.run, self.recipe, self.team = run, run.config.recipe, team
         self.after_epoch = after_epoch
         torch.set_num_threads(run.config.threads)
         torch.backends.cudnn.deterministic = True
@@ -112,22 +136,32 @@ class Trainer:
             )
         try:
             self.fabric = Fabric(
-                accelerator=run.config.device, devices=1, precision=run.config.precision
+                accelerator=run.config.device,
+                devices=team.local,
+                num_nodes=team.size // team.local,
+                precision=run.config.precision,
+                strategy=team.strategy,
             )
-        except RuntimeError as error:
+            if team.size > 1:
+                self.fabric.launch()
+        except (RuntimeError, MisconfigurationException) as error:
             raise BadInputError(f"device {run.config.device} cannot be used: {error}") from error
         self.store = run.open_store()
-        self.store.verify()
-        self.gather = Gather(self.store, self.fabric.device, often=True)
+        self.store.verify(team.rank, team.size)
+        # Cells of others' shards cannot lie on the device beside one's own.
+        whole = team.size == 1 or self.store.info.shards == 1
+        self.gather = Gather(self.store, self.fabric.device, often=whole)
         recipe, seed = self.recipe, run.config.seed
         self.loader = TrainingLoader(
-            self.store, recipe.batch_size, seed, recipe.balance, self.gather
+            self.store, recipe.batch_size, seed, recipe.balance, self.gather, team.rank, team.size
         )
         self.judged = {"validation": self.store.rows("validation")}
         if run.config.watch_test:
             self.judged["test"] = _labelled_test(self.store)
-        self.standard = run.standard(self.fabric.device)
-        self.lesson = Lesson(self.recipe, self.standard, self.loader)
+        if recipe.colour == "density":
+            lend(self.store, sample(self.store), team)
+        self.standard = Standard.of(self.store, recipe.colour, self.fabric.device)
+        self.lesson = Lesson(self.recipe, self.standard, self.loader, team)
 
         torch.manual_seed(run.config.seed)
         model = models.create(run.config.model, **run.config.model_options)
@@ -135,6 +169,9 @@ class Trainer:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if run.config.checkpoint_activations:
             checkpoint_activations(model)
+        self.sync_norm = self._sync_norm(model)
+        if self.sync_norm:
+            model = synchronised(model, self.fabric.device)
         self.model, self.optimizer = self.fabric.setup(model, optimizer_of(model, self.recipe))
         self.average, self.judging = None, self.model
         if recipe.averaging:
@@ -149,21 +186,40 @@ class Trainer:
         self.progress = Progress(0, 0, *self._no_batches(), 0.0, [], None)
         if resume:
             self._restore(resume)
+        self.sizes = self.loader.sizes(self.progress.epoch)
+
+    def _sync_norm(self, model: torch.nn.Module) -> bool:
+        """Tell whether batch norm is to see the shares of all processes."""
+        norms = any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
+        if self.team.size == 1 or not norms:
+            return False
+        smallest = int(self.loader.shares().min())
+        asked = self.run.config.sync_norm
+        if asked is None:
+            usual = self.recipe.batch_size // self.team.size
+            return usual < SMALL_SHARE or smallest < SMALLEST_PART
+        if not asked and smallest < SMALLEST_PART:
+            raise BadInputError(
+                f"of some batch a process has {smallest} cells, and batch norm has no variance of "
+                "one: choose --sync-norm, or other batches"
+            )
+        return asked
 
     def fit(self) -> None:
         """Train the epochs that are left."""
         recipe, run = self.recipe, self.run
         done = self.progress.epoch * self.loader.cells
-        done += sum(self.loader.sizes()[: self.progress.batch])
+        done += sum(self.sizes[: self.progress.batch])
         total = recipe.epochs * self.loader.cells
         with Bar(run.config.model, total, "images", done) as bar, stop_signals() as stop:
             while self.progress.epoch < recipe.epochs:
                 self._epoch(bar, stop)
-                row = self.progress.history[-1]
-                bar.say(_line(run.config.model, row, recipe.epochs))
+                if self.team.first:
+                    bar.say(_line(run.config.model, self.progress.history[-1], recipe.epochs))
 
     def _epoch(self, bar: Bar, stop: threading.Event) -> None:
-        progress, sizes = self.progress, self.loader.sizes()
+        progress = self.progress
+        self.sizes = sizes = self.loader.sizes(progress.epoch)
         started = saved = time.monotonic()
         earlier, first = progress.seconds, progress.batch
         self.model.train()
@@ -171,29 +227,38 @@ class Trainer:
             rate = self.recipe.rate(progress.epoch + (progress.batch + 1) / len(sizes))
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
+            if self.team.size > 1:
+                # The generator's state in a checkpoint is the first process's alone.
+                torch.manual_seed(self._draw(progress.epoch, progress.batch))
             logits, loss = self._gradients(batch, bar)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
+            if self.team.size > 1 and not self.sync_norm:
+                self.team.level([one for one in self.model.buffers() if one.is_floating_point()])
             if self.average:
                 self._follow()
 
-            progress.losses[progress.batch] = loss
-            progress.correct[progress.batch] = (logits.argmax(1) == batch.labels).sum()
+            correct = (logits.argmax(1) == batch.labels).sum()
+            figures = self.team.total(torch.stack([loss, correct.to(loss)]))
+            progress.losses[progress.batch] = figures[0] / self.team.size
+            progress.correct[progress.batch] = figures[1]
+            bar.advance(sizes[progress.batch])
             progress.batch += 1
-            bar.advance(len(batch.labels))
             if progress.batch % CHECK_BATCHES == 0:
                 self._assert_finite()
             now = time.monotonic()
             progress.seconds = earlier + now - started
-            if stop.is_set():
-                self._save("last")
-                raise Interrupted(
-                    f"stopped in epoch {progress.epoch + 1} after batch {progress.batch}; "
-                    f"go on with: leukoscope train --resume {self.run.folder}"
-                )
-            if now - saved >= SAVE_SECONDS:
+            wish = STOP if stop.is_set() else SAVE if now - saved >= SAVE_SECONDS else 0
+            if wish := self.team.highest(wish):
                 self._save("last")
                 saved = now
+            if wish == STOP:
+                raise Interrupted(
+                    self.team.once(
+                        f"stopped in epoch {progress.epoch + 1} after batch {progress.batch}; "
+                        f"go on with: leukoscope train --resume {self.run.folder}"
+                    )
+                )
         self._assert_finite()
         images = sum(sizes[first:])
         speed = images / (time.monotonic() - started) if images else math.nan
@@ -227,6 +292,13 @@ class Trainer:
                 if not out_of_memory(error):
                     raise
                 cells = min(len(pictures), self.run.config.micro_batch or len(pictures))
+                if self.team.size > 1:
+                    # The others wait for this share within the pass; none can go back alone.
+                    raise OutOfMemory(
+                        f"process {self.team.rank} has no memory for its share of a batch, "
+                        f"{len(pictures)} cells: go on with --resume and --micro-batch "
+                        f"{max(SMALLEST_PART, cells // 2)}, or --checkpoint-activations"
+                    ) from error
                 if cells < 2 * SMALLEST_PART:
                     raise OutOfMemory(
                         "no memory even for parts of a few cells; the last checkpoint is from "
@@ -247,19 +319,43 @@ class Trainer:
     def _accumulated(
         self, pictures: torch.Tensor, targets: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Add up the gradients of all parts of a batch; return its logits and mean loss."""
-        count = parts(len(pictures), self.run.config.micro_batch)
+        """Add up the gradients of all parts of a batch; return its logits and mean loss.
+
+        In a team these are the parts of a share; the mean over the processes of their losses, as of
+        their gradients, is that of the whole batch.
+        """
+        size, cells = self.team.size, self.sizes[self.progress.batch]
+        share, micro_batch = len(pictures), self.run.config.micro_batch
+        if micro_batch and self.sync_norm:  # of all shares together: all have as many parts
+            share = self.team.highest(share)
+        count = parts(share, micro_batch)
         told, losses = [], []
-        for some, wanted in zip(
-            pictures.tensor_split(count), targets.tensor_split(count), strict=True
+        for part, (some, wanted) in enumerate(
+            zip(pictures.tensor_split(count), targets.tensor_split(count), strict=True), start=1
         ):
-            logits = self.model(some)
-            loss = F.cross_entropy(logits, wanted, label_smoothing=self.recipe.label_smoothing)
-            loss = loss * (len(some) / len(pictures))
-            self.fabric.backward(loss)
+            with self._gradients_exchanged(part == count):
+                logits = self.model(some)
+                if len(some):
+                    loss = F.cross_entropy(
+                        logits, wanted, label_smoothing=self.recipe.label_smoothing
+                    )
+                    loss = loss * (len(some) * size / cells)
+                else:  # more processes than cells
+                    loss = logits.sum()
+                self.fabric.backward(loss)
             told.append(logits.detach())
             losses.append(loss.detach())
         return torch.cat(told), torch.stack(losses).sum()
+
+    def _gradients_exchanged(self, now: bool) -> AbstractContextManager[Any]:
+        """Return what surrounds a pass after which the processes exchange gradients, or not yet."""
+        wait = self.team.size > 1 and not now
+        return self.fabric.no_backward_sync(self.model) if wait else nullcontext()
+
+    def _draw(self, *place: int) -> int:
+        """Return what this process's generator begins with at a `place` of the training."""
+        entropy = [self.run.config.seed, *place, self.team.rank]
+        return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
     def _follow(self) -> None:
         """Move the average of the weights towards those of now.
@@ -282,21 +378,28 @@ class Trainer:
         if best:
             self._save("best")
         self._save("last")
-        self.run.write_history(progress.history)
+        if self.team.first:
+            self.run.write_history(progress.history)
 
     @torch.inference_mode()
     def _judge(self, split: str) -> dict[str, float]:
         """Return mean loss, accuracy and area under the ROC curve over the cells of `split`."""
-        rows = self.judged[split]
+        rows, labels = self.judged[split], torch.from_numpy(self.store.labels[self.judged[split]])
+        mine = self.store.own(rows, self.team.rank, self.team.size)
         self.judging.eval()
         told = []
-        for batch in ordered_batches(self.gather, rows, EVALUATION_BATCH):
+        for batch in ordered_batches(self.gather, rows[mine], EVALUATION_BATCH):
             told.append(self.judging(self.standard(batch)).float())
-        logits, labels = torch.cat(told).cpu(), torch.from_numpy(self.store.labels[rows])
+        logits = torch.zeros(len(rows), len(CLASSES))
+        if told:
+            logits[mine] = torch.cat(told).cpu()
+        logits = self.team.total(logits)
         if not torch.isfinite(logits).all():
             raise Diverged(
-                f"after epoch {self.progress.epoch + 1} the network says no numbers of {split} "
-                f"cells; {CALMER}"
+                self.team.once(
+                    f"after epoch {self.progress.epoch + 1} the network says no numbers of {split} "
+                    f"cells; {CALMER}"
+                )
             )
         return {
             "loss": F.cross_entropy(logits, labels).item(),
@@ -309,8 +412,10 @@ class Trainer:
         if wrong.any():
             batch = int(wrong.nonzero()[0])
             raise Diverged(
-                f"the loss of batch {batch + 1} of epoch {self.progress.epoch + 1} is "
-                f"{self.progress.losses[batch].item()}; {CALMER}"
+                self.team.once(
+                    f"the loss of batch {batch + 1} of epoch {self.progress.epoch + 1} is "
+                    f"{self.progress.losses[batch].item()}; {CALMER}"
+                )
             )
 
     def _no_batches(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -321,6 +426,8 @@ class Trainer:
 
     def _save(self, which: Which) -> None:
         self._assert_finite()
+        if not self.team.first:
+            return
         checkpoint = Checkpoint(
             self.progress,
             self.model.state_dict(),
@@ -331,7 +438,7 @@ class Trainer:
         self.run.save(checkpoint, which)
 
     def _restore(self, path: Path) -> None:
-        checkpoint = Checkpoint.load(path)
+        checkpoint = self.team.told(lambda: Checkpoint.load(path))
         self.model.load_state_dict(checkpoint.model)
         self.optimizer.load_state_dict(checkpoint.optimizer)
         if self.average and checkpoint.average:
@@ -342,7 +449,8 @@ class Trainer:
         self.progress.losses = self.progress.losses.to(device)
         self.progress.correct = self.progress.correct.to(device)
         # A crash may have fallen between the checkpoint and the table: the checkpoint is right.
-        self.run.write_history(self.progress.history)
+        if self.team.first:
+            self.run.write_history(self.progress.history)
 
 
 def _weights(model: torch.nn.Module) -> list[torch.Tensor]:

@@ -1,0 +1,97 @@
+"""Batch norm over the shares that several processes have of a batch, where torch has none.
+
+`torch.nn.SyncBatchNorm` computes on accelerators alone; this is the same for a CPU, by the kernels
+of `torch.nn.BatchNorm2d`.
+"""
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+
+def synchronised(model: nn.Module, device: torch.device) -> nn.Module:
+    """Return `model` with batch norms that see the shares of all processes.
+
+    Names and values of its weights and running statistics stay.
+    """
+    if device.type != "cpu":
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-any-return, no-untyped-call]
+    for module in list(model.modules()):
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SharedBatchNorm  # as torch does where it parametrises modules
+    return model
+
+
+class SharedBatchNorm(nn.BatchNorm2d):
+    """`torch.nn.BatchNorm2d` of the cells of all processes; a process may have none of them.
+
+    In evaluation it is that norm itself, and so are its running statistics.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, C, H, W), normalised."""
+        if not self.training:
+            return super().forward(x)
+        normed, mean, variance, count = _Norm.apply(x, self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            self.num_batches_tracked.add_(1)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
+        return normed  # type: ignore[no-any-return]
+
+
+class _Norm(Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return `x` normalised, mean and biased variance by channel, and values a channel."""
+        # In float64: a small variance would drown in the square of a large mean.
+        sums = torch.zeros(3, len(weight), dtype=torch.float64)
+        if x.numel():
+            none, one = torch.zeros_like(weight), torch.ones_like(weight)
+            mean, variance = (
+                told.double() for told in torch.batch_norm_update_stats(x, none, one, 0.0)
+            )
+            each = torch.stack([torch.ones_like(mean), mean, variance + mean.square()])
+            sums = each * (x.numel() // x.shape[1])
+        dist.all_reduce(sums)
+        count, mean, square = sums[0, 0], sums[1] / sums[0], sums[2] / sums[0]
+        variance = (square - mean.square()).clamp_min(0)
+        mean, variance, count = mean.to(weight), variance.to(weight), count.to(weight)
+        ctx.save_for_backward(x, weight, mean, variance, count)
+        ctx.eps = eps
+        ctx.mark_non_differentiable(mean, variance, count)
+        if not x.numel():  # its kernel divides by the number of cells
+            return torch.empty_like(x), mean, variance, count
+        # With mean and variance given, this is the norm as it is in evaluation.
+        normed = torch.native_batch_norm(x, weight, bias, mean, variance, False, 0.0, eps)[0]
+        return normed, mean, variance, count
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients: those of the weights are this share's, and averaged later."""
+        x, weight, mean, variance, count = ctx.saved_tensors
+        into, slope, shift = torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(weight)
+        if x.numel():
+            given = (mean, variance, None, None, False, ctx.eps, [True, True, True])
+            into, slope, shift = torch.ops.aten.native_batch_norm_backward(grad, x, weight, *given)
+        # What every value of the batch does to this one, through mean and variance.
+        both = torch.stack([slope, shift])
+        dist.all_reduce(both)
+        inverse = torch.rsqrt(variance + ctx.eps)
+        by_value = -both[0] * weight * inverse.square() / count
+        constant = -both[1] * weight * inverse / count - by_value * mean
+        wide = (slice(None), None, None)
+        into.addcmul_(x, by_value[wide].to(x)).add_(constant[wide].to(x))
+        return into, slope, shift, None
