@@ -63,6 +63,12 @@ Pictures = Annotated[
     list[Path],
     typer.Argument(help="Pictures, folders, patterns, manifests; - for a list on stdin."),
 ]
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        help="Pictures, folders, patterns, manifests, packed pictures; - for a list on stdin."
+    ),
+]
 AllowOutside = Annotated[
     bool,
     typer.Option(
@@ -541,6 +547,32 @@ def export(
 
     source = opened(run)
     print(describe(pack(source, output, card.card(source))))
+
+
+@app.command()
+def pack(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="Pictures, folders, patterns, manifests; folders also as s3://…, gs://….",
+        ),
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Folder for the shards, s3://bucket/prefix, ….")
+    ],
+    shard_size: Annotated[int, typer.Option(min=1, help="Of each on disk, in MB, about.")] = 256,
+    allow_outside: AllowOutside = False,
+) -> None:
+    """Pack an archive of small files into few large ones: Parquet shards, every byte kept.
+
+    Shards that are there are not written again: start it again after an interruption.
+    """
+    from leukoscope.inference import pack as packing
+    from leukoscope.inference.storage import Place
+
+    target = Place.of(output)
+    packed = packing.pack(sources, target, shard_size * 10**6, allow_outside)
+    print(packing.describe(packed, target))
 
 
 @app.command()
