@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from leukoscope.cells import cnmc, folders, manifest
 from leukoscope.cells.pictures import Deferred
@@ -127,6 +128,30 @@ def _packed(table: Path) -> Iterator[Cell]:
     from leukoscope.inference.storage import Place
 
     return (Cell(*row) for row in shard.pictures(Place.of(str(table))))
+
+
+def remote(address: str) -> bool:
+    """Tell whether `address` names another file system than this machine's."""
+    return "://" in address
+
+
+def bare(address: str) -> str:
+    """Return `address` without its options and credentials, which are nobody else's business."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def here(address: str) -> Path:
+    """Return the path of this machine that `address` is.
+
+    Raises:
+        BadInputError: it is of another file system.
+    """
+    if remote(address):
+        raise BadInputError(
+            f"{bare(address)}: pictures are called there, and calls written, by --engine ray"
+        )
+    return Path(address)
 
 
 def as_text(path: Path | str) -> str:

@@ -9,7 +9,7 @@ from leukoscope.cells.folders import shows_cell
 from leukoscope.cells.pictures import Upload
 from leukoscope.errors import BadInputError
 from leukoscope.inference import inputs
-from leukoscope.inference.storage import Place, remote
+from leukoscope.inference.storage import Place
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ def files(sources: Sequence[str], allow_outside: bool = False) -> Iterator[File]
     """Yield the files that `sources` name, as `leukoscope.inference.inputs.find` orders them.
 
     Paths may be patterns, or ``-`` for a list; manifests are of this machine, and their tables are
-    held. Subjects come from a manifest or from UID file names. Packed pictures are one file a shard.
+    held. Subjects come from a manifest or UID file names. Of packed pictures a shard is a file.
 
     Raises:
         BadInputError: a source is missing, a pattern matches nothing, a table is no manifest.
         LeukoscopeError: a file system does not answer.
     """
     for source in sources:
-        if remote(source):
+        if inputs.remote(source):
             yield from _below(Place.of(source))
         else:
             for path in inputs.expanded([Path(source)]):

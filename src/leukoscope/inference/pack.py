@@ -25,7 +25,7 @@ from leukoscope.progress import tracked
 SHARD = re.compile(r"shard-(\d{6,})\.parquet")
 
 READERS, AHEAD = 32, 2
-"""Files read at once, and read or waiting for each: what an object store takes is time, not work."""
+"""Files read at once, and waiting for each: what an object store takes is time, not work."""
 
 MOST_BYTES = 2**28
 """Of one picture: with 16 bits a colour the largest that is read has half of it."""

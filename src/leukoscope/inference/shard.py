@@ -7,7 +7,7 @@ others.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
@@ -158,16 +158,17 @@ def pictures(place: Place) -> Iterator[tuple[Deferred, str | None]]:
             f"{place.name}: no packed pictures; of others `leukoscope pack` makes them"
         )
     file = _opened(place)
-    for number in range(file.num_row_groups):
-        names = _group(file, place, number, ["path", "subject"]).to_pylist()
-        for row, named in enumerate(names):
-            fetch = partial(_fetch, place, number, row, named["path"])
-            yield Deferred(named["path"], fetch), named["subject"]
+    names = _read(place, lambda: file.read(["path", "subject"], use_threads=False)).to_pylist()
+    groups = (file.metadata.row_group(number).num_rows for number in range(file.num_row_groups))
+    places = ((number, row) for number, rows in enumerate(groups) for row in range(rows))
+    for named, (number, row) in zip(names, places, strict=True):
+        fetch = partial(_fetch, place, number, row, named["path"])
+        yield Deferred(named["path"], fetch), named["subject"]
 
 
 def _fetch(place: Place, number: int, row: int, path: str) -> Upload:
     with _reading:  # threads that come to a row group together are to read it once
-        group = _kept(place, number)
+        group = _group(place, number)
     content, reason = group["content"][row].as_py(), group["reason"][row].as_py()
     return Upload(path, content or b"", reason or "")
 
@@ -176,22 +177,27 @@ _reading = Lock()
 
 
 @lru_cache(maxsize=2 + 2 * cores())
-def _kept(place: Place, number: int) -> pa.Table:
-    """Return a row group; a few of them, as many as are called from at a time, are kept."""
-    return _group(_opened(place), place, number, ["content", "reason"])
+def _group(place: Place, number: int) -> pa.Table:
+    """Return a row group; as many as are called from at a time are kept."""
+    columns = ["content", "reason"]
+    return _read(place, lambda: _file(place).read_row_group(number, columns, use_threads=False))
 
 
-def _group(
-    file: parquet.ParquetFile, place: Place, number: int, columns: Sequence[str]
-) -> pa.Table:
+@lru_cache(maxsize=1 + cores())
+def _file(place: Place) -> parquet.ParquetFile:
+    """Return an open shard, whose end, where it says what is where, is thus read once."""
+    return _opened(place)
+
+
+def _read(place: Place, what: Callable[[], pa.Table]) -> pa.Table:
     try:
-        return file.read_row_group(number, columns=columns, use_threads=False)
+        return what()
     except (OSError, pa.ArrowException) as error:
         raise BadInputError(f"{place.name}: damaged ({error}); pack it again") from error
 
 
 def _opened(place: Place) -> parquet.ParquetFile:
     try:
-        return parquet.ParquetFile(place.opened())
+        return parquet.ParquetFile(place.opened(), pre_buffer=True)
     except (OSError, pa.ArrowException) as error:
         raise BadInputError(f"{place.name}: no whole Parquet file ({error})") from error

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
@@ -19,10 +18,12 @@ from pyarrow import fs
 from leukoscope.cells.folders import walk
 from leukoscope.errors import BadInputError, LeukoscopeError
 from leukoscope.files import atomic
-from leukoscope.inference.inputs import as_text
+from leukoscope.inference.inputs import as_text, bare, remote
 
 OBJECTS = frozenset({"s3", "gcs", "abfs"})
 """Where there are no folders to be made."""
+
+HERE = "/"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Place:
     """A file or folder.
 
     Attributes:
-        address: by which other machines find its file system, too.
+        address: by which other machines find its file system, too; `HERE` of this one's.
         path: in that.
         files: the file system.
     """
@@ -47,8 +48,7 @@ class Place:
             BadInputError: no file system is known by that name, or it refuses the address.
         """
         if not remote(address):
-            path = str(Path(address).resolve())
-            return cls(path, path, fs.LocalFileSystem())
+            return cls(HERE, str(Path(address).resolve()), fs.LocalFileSystem())
         try:
             files, path = fs.FileSystem.from_uri(address)
         except (pa.ArrowException, OSError) as error:
@@ -173,30 +173,6 @@ class Place:
             yield
         except (OSError, pa.ArrowException) as error:
             raise LeukoscopeError(f"{self.name}: {error}") from error
-
-
-def remote(address: str) -> bool:
-    """Tell whether `address` names another file system than this machine's."""
-    return "://" in address
-
-
-def bare(address: str) -> str:
-    """Return `address` without its options and credentials, which are nobody else's business."""
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def here(address: str) -> Path:
-    """Return the path of this machine that `address` is.
-
-    Raises:
-        BadInputError: it is of another file system.
-    """
-    if remote(address):
-        raise BadInputError(
-            f"{bare(address)}: pictures are called there, and calls written, by --engine ray"
-        )
-    return Path(address)
 
 
 def _by_fsspec(address: str) -> tuple[fs.FileSystem, str]:
