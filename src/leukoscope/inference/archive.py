@@ -206,11 +206,12 @@ class Caller:
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Call the parts of `batch`; return columns of what is counted, and of why it is not."""
-        rows = [self._row(Part.told(str(text))) for text in batch["part"]]
+        rows = [self.counted(Part.told(str(text))) for text in batch["part"]]
         counts = {name: np.array([counted.get(name, 0) for counted, _ in rows]) for name in COUNTED}
         return {**counts, "reason": np.array([reason for _, reason in rows], dtype=object)}
 
-    def _row(self, part: Part) -> tuple[dict[str, int], str]:
+    def counted(self, part: Part) -> tuple[dict[str, int], str]:
+        """Call a part; return how many of each are counted, and else why it cannot be called."""
         try:
             return part.call(self.model, self.coverage, self.target), ""
         except (LeukoscopeError, OSError) as error:  # the others go on without it
