@@ -12,6 +12,9 @@ from pyarrow import fs
 
 NODE = {"num_cpus": 1, "object_store_memory": 200 * 2**20}
 
+SOON = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
+"""When a node that says nothing is given up."""
+
 
 @contextmanager
 def objects(bucket: str) -> Iterator[str]:
@@ -41,7 +44,7 @@ def nodes(count: int) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster
 
-    head = {**NODE, "include_dashboard": False}
+    head = {**NODE, "include_dashboard": False, "_system_config": SOON}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         for _ in range(count - 1):
