@@ -224,6 +224,36 @@ def test_a_damaged_shard_is_told_and_all_others_are_called(
     assert_alike(read(target), locally(bundle, few))
 
 
+def test_a_picture_that_cannot_be_had_from_its_shard_is_no_row(
+    bundle: Bundle, few: Path, tmp_path: Path, here: None
+) -> None:
+    """Of a bit that has changed, too: the part is to be called once the shard is right again."""
+    packed, target = tmp_path / "packed", Place.of(str(tmp_path / "calls"))
+    pack([str(few)], Place.of(str(packed)), 10**9)
+    shard = packed / "shard-000000.parquet"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(LeukoscopeError, match=r"cannot be read, or is damaged"):
+        archive.predict(bundle, [str(packed)], target, None, None)
+    assert finished(target) == []
+    with pytest.raises(LeukoscopeError, match=r"cannot be read, or is damaged"):
+        locally(bundle, packed)
+
+
+def test_what_a_machine_left_that_died_is_passed_over(
+    bundle: Bundle, few: Path, tmp_path: Path, here: None
+) -> None:
+    packed, target = tmp_path / "packed", Place.of(str(tmp_path / "calls"))
+    pack([str(few)], Place.of(str(packed)), SMALL)
+    (packed / ".leukoscope-other-1-shard-000000.parquet").write_bytes(b"PAR1")
+    archive.predict(bundle, [str(packed)], target, None, None)
+    done = finished(target)
+    (tmp_path / "calls" / FINISHED / ".leukoscope-other-1-part.json").write_bytes(b"{")
+    told = archive.predict(bundle, [str(packed)], target, None, None)
+    assert f"{len(done)} of {len(done)} parts were called before" in told
+
+
 def test_calls_of_other_pictures_or_by_another_model_are_not_mixed(
     bundle: Bundle, few: Path, tmp_path: Path, here: None
 ) -> None:
@@ -255,9 +285,13 @@ def test_shards_that_are_not_all_there_are_refused(
     (packed / inputs.PACKED).unlink()
     with pytest.raises(BadInputError, match="packing was not finished"):
         archive.predict(bundle, [str(packed)], Place.of(str(tmp_path / "calls")), None, None)
+    with pytest.raises(BadInputError, match="which is read"):
+        archive.predict(bundle, [str(few)], Place.of(str(few / "calls")), None, None)
     (tmp_path / "none").mkdir()
     with pytest.raises(BadInputError, match="no file in this folder"):
-        archive.predict(bundle, [str(tmp_path / "none")], Place.of(str(packed)), None, None)
+        archive.predict(
+            bundle, [str(tmp_path / "none")], Place.of(str(tmp_path / "calls")), None, None
+        )
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,12 @@ def test_an_address_of_no_known_file_system_is_refused() -> None:
         inputs.here("s3://hospital/cells")
 
 
+def test_a_manifest_is_of_this_machine(tmp_path: Path) -> None:
+    Place.of("memory://cells.csv").write(b"path")
+    with pytest.raises(BadInputError, match="manifests are read from this machine"):
+        pack(["memory://cells.csv"], Place.of(str(tmp_path / "packed")), SMALL)
+
+
 def test_a_shard_is_held_a_row_group_at_a_time(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,7 +80,7 @@ def predict(
     engine: EngineName = "fp32" if bundle.info.checks["int8"].refused else "int8"
     by = By(bundle=bundle.digest, engine=engine, coverage=coverage)
     for source in sources:
-        _whole(source)
+        _check(source, target)
     parts, passed_over = plan(files(sources, allow_outside))
     left = _left(parts, target, by)
     counts, failed = Counter[str](), []
@@ -102,9 +102,11 @@ def predict(
     return "\n".join([*lines, "", f"written to {target.name}"])
 
 
-def _whole(source: str) -> None:
-    """Refuse a folder of shards that is not whole."""
+def _check(source: str, target: Place) -> None:
+    """Refuse a folder of shards that is not whole, and one that would have the calls in it."""
     place = Place.of(source)
+    if f"{target.name}/".startswith(f"{place.name}/"):
+        raise BadInputError(f"{target.name} lies in {place.name}, which is read: name another one")
     if (remote(source) or Path(source).is_dir()) and (
         place.below("shard-000000.parquet").exists() and not place.below(PACKED).exists()
     ):
@@ -132,6 +134,7 @@ def _left(parts: Sequence[Part], target: Place, by: By) -> list[Part]:
     folder = target.below(FINISHED)
     listed = folder.files_below() if folder.exists() else iter(())
     finished = {PurePosixPath(place.path).stem for place, _ in listed}
+    finished = {name for name in finished if not name.startswith(".")}  # of who died over writing
     if others := finished - names:
         raise BadInputError(
             f"{target.name} holds calls of {len(others):,} parts that the sources no longer list: "

@@ -58,7 +58,7 @@ def find(sources: Sequence[Path], allow_outside: bool = False) -> Cells:
     tables: list[Path] = []
     for source in expanded(sources):
         if source.is_dir() and (source / PACKED).exists():
-            for shard in sorted(source.glob("*.parquet")):
+            for shard in sorted(source.glob("shard-*.parquet")):
                 found += _packed(shard)
                 tables.append(shard)
         elif source.is_dir():

@@ -74,6 +74,8 @@ def _file(place: Place, name: str, subject: str | None) -> File:
 def _below(place: Place) -> Iterator[File]:
     """Yield a file, or all files below a folder."""
     size = place.size()
+    if size is not None and place.path.lower().endswith(".csv"):
+        raise BadInputError(f"{place.name}: manifests are read from this machine")
     if size is not None:
         yield File(place, place.name, inputs.subject_of(place.path), size, _is_picture(place))
         return
@@ -99,10 +101,13 @@ def fetched(place: Place, name: str) -> Upload:
     """
     if place.local and not place.local.is_file():  # of others, some would never end
         return Upload(name, b"", "not a file" if place.local.exists() else "no such file")
-    try:
-        return Upload(name, place.read())
-    except FileNotFoundError:
-        return Upload(name, b"", "no such file")
-    except OSError as error:
-        place.exists()  # where nothing answers, no picture is to blame
-        return Upload(name, b"", os.strerror(error.errno) if error.errno else str(error))
+    reason = ""
+    for _ in range(2):
+        try:
+            return Upload(name, place.read())
+        except FileNotFoundError:
+            return Upload(name, b"", "no such file")
+        except OSError as error:
+            place.exists()  # where nothing answers, no picture is to blame
+            reason = os.strerror(error.errno) if error.errno else str(error)
+    return Upload(name, b"", reason)

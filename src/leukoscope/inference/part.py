@@ -95,7 +95,8 @@ class Part:
         """Yield the pictures, each to be read when its turn comes, and whose cells they are.
 
         Raises:
-            BadInputError: it is no shard, or damaged.
+            BadInputError: it is no shard.
+            LeukoscopeError: it cannot be read.
         """
         place = Place.of(self.address)
         if not self.names:
@@ -111,8 +112,8 @@ class Part:
         """Call the part, write its files below `target`, and return how many of each are counted.
 
         Raises:
-            BadInputError: it is no shard, or damaged.
-            LeukoscopeError: a file system does not answer.
+            BadInputError: it is no shard.
+            LeukoscopeError: it cannot be read, or a file system does not answer.
         """
         finished = self.finished(target)
         if finished.exists():  # by a machine that died before it could say so
@@ -145,9 +146,10 @@ def plan(files: Iterable[File]) -> tuple[list[Part], int]:
     def wanted() -> Iterator[File]:
         nonlocal passed_over
         for file in files:
-            if file.picture or file.place.path.lower().endswith(".parquet"):
+            name = PurePosixPath(file.place.path).name
+            if file.picture or (name.lower().endswith(".parquet") and not name.startswith(".")):
                 yield file
-            elif PurePosixPath(file.place.path).name != PACKED:
+            elif name != PACKED:
                 passed_over += 1
 
     def kind(file: File) -> tuple[bool, str]:

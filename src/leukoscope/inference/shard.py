@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from leukoscope.cells.pictures import Deferred, Upload
 from leukoscope.cores import cores
-from leukoscope.errors import BadInputError
+from leukoscope.errors import BadInputError, LeukoscopeError
 from leukoscope.inference.storage import Place
 
 SCHEMA = pa.schema(
@@ -100,6 +100,7 @@ def write(rows: Iterator[Row], scratch: Path, most: int) -> About:
             compression="zstd",
             use_dictionary=["subject"],
             write_statistics=["path", "subject"],
+            write_page_checksum=True,
         ) as writer,
     ):
         for row in rows:
@@ -151,7 +152,8 @@ def pictures(place: Place) -> Iterator[tuple[Deferred, str | None]]:
     """Yield the pictures of a shard, each to be read when its turn comes, and whose cells they are.
 
     Raises:
-        BadInputError: it is no shard, or damaged.
+        BadInputError: it is no shard.
+        LeukoscopeError: it cannot be read; this, too, when a picture's turn comes.
     """
     if not holds_pictures(place):
         raise BadInputError(
@@ -192,12 +194,13 @@ def _file(place: Place) -> parquet.ParquetFile:
 def _read(place: Place, what: Callable[[], pa.Table]) -> pa.Table:
     try:
         return what()
-    except (OSError, pa.ArrowException) as error:
-        raise BadInputError(f"{place.name}: damaged ({error}); pack it again") from error
+    except (OSError, pa.ArrowException, BadInputError) as error:
+        # No BadInputError: that is of one picture, and of no shard or network.
+        raise LeukoscopeError(f"{place.name}: cannot be read, or is damaged ({error})") from error
 
 
 def _opened(place: Place) -> parquet.ParquetFile:
     try:
-        return parquet.ParquetFile(place.opened(), pre_buffer=True)
+        return parquet.ParquetFile(place.opened(), pre_buffer=True, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
         raise BadInputError(f"{place.name}: no whole Parquet file ({error})") from error
