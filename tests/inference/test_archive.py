@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import dataset, parquet
 
+from leukoscope.cells import manifest
 from leukoscope.cli import app
 from leukoscope.errors import BadInputError, LeukoscopeError
 from leukoscope.inference import archive, inputs
@@ -73,7 +74,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def locally(bundle: Bundle, source: Path, engine: Any = "int8") -> pd.DataFrame:
-    cells = inputs.find([source]).cells
+    cells = inputs.find([source], allow_outside=True).cells
     paths, subjects = [cell.path for cell in cells], [cell.subject for cell in cells]
     return Model(bundle, engine, 1).predict(paths, subjects)
 
@@ -200,12 +201,19 @@ def test_what_a_part_holds_and_says_is_as_the_local_table(
 
 
 def test_packed_pictures_are_called_as_the_files_were(
-    bundle: Bundle, few: Path, tmp_path: Path
+    bundle: Bundle, cells: pd.DataFrame, tmp_path: Path
 ) -> None:
-    pack([str(few)], Place.of(str(tmp_path / "packed")), SMALL)
-    pd.testing.assert_frame_equal(
-        locally(bundle, few, "fp32"), locally(bundle, tmp_path / "packed", "fp32")
-    )
+    """Those that cannot be read, too."""
+    some = cells.iloc[::9].copy()
+    broken, empty, gone = (tmp_path / name for name in ("broken.bmp", "empty.bmp", "gone.bmp"))
+    broken.write_bytes(b"BM")
+    empty.touch()
+    some.iloc[:3, some.columns.get_loc("path")] = [str(broken), str(empty), str(gone)]
+    manifest.write(some, tmp_path / "some.csv")
+    pack([str(tmp_path / "some.csv")], Place.of(str(tmp_path / "packed")), SMALL, True)
+    packed = locally(bundle, tmp_path / "packed", "fp32")
+    pd.testing.assert_frame_equal(locally(bundle, tmp_path / "some.csv", "fp32"), packed)
+    assert packed["reason"].notna().sum() == 3
 
 
 def test_a_damaged_shard_is_told_and_all_others_are_called(

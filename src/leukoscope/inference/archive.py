@@ -166,7 +166,7 @@ def _called(
             Caller,
             batch_size=1,
             num_cpus=1,
-            # With no least number the actors of a machine that died would wait for another one.
+            # One at least, not all: those of a machine that died would wait for another machine.
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=cpus, initial_size=cpus),
             fn_constructor_args=[sent, by, target.address, target.path],
         )
@@ -177,7 +177,7 @@ def _called(
                     yield dict(zip(COUNTED, map(int, row), strict=True)), str(reason)
         except RayError as error:
             raise LeukoscopeError(
-                f"{error}\nthe cluster failed; start again: it goes on"
+                f"the cluster failed; started again, it goes on: {error}"
             ) from error
 
 
