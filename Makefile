@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LEUKOSCOPE := $(BIN)/leukoscope
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo studies release-model test check-bare docs bench bench-peers chaos fuzz load constraints clean
+.PHONY: help venv demo studies release-model test check-bare docs bench bench-peers chaos fuzz load archive constraints clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -101,6 +101,9 @@ LOAD := build/load
 
 load: $(LOAD)/bundle/bundle.json  ## 200 clients at once for 5 minutes, beside predict.
 	$(BIN)/python reliability/load.py $(LOAD)/bundle $(LOAD)/cells
+
+archive: $(LOAD)/bundle/bundle.json  ## 100,000 cells through an object store and a cluster, a node of which is killed (2 hours).
+	$(BIN)/python reliability/archive.py $(LOAD)/bundle $(LOAD)/cells
 
 # ResNet-18 at 224 px, trained on enough phantom cells that its integers call as it does.
 $(LOAD)/bundle/bundle.json: $(VENV)/installed

@@ -74,6 +74,12 @@ Pictures = Annotated[
     list[Path],
     typer.Argument(help="Pictures, folders, patterns, manifests; - for a list on stdin."),
 ]
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        help="Pictures, folders, patterns, manifests, packed pictures; - for a list on stdin."
+    ),
+]
 AllowOutside = Annotated[
     bool,
     typer.Option(
@@ -83,6 +89,13 @@ AllowOutside = Annotated[
 EngineOption = Annotated[
     Literal["auto", "int8", "fp32", "torch"],
     typer.Option(help="What computes; auto: the fastest here, measured the first time."),
+]
+Caller = Annotated[
+    Literal["auto", "int8", "fp32", "torch", "ray"],
+    typer.Option(
+        help="What computes; auto: the fastest here, measured the first time; ray: all cores of a "
+        "cluster, in integers where the bundle has them."
+    ),
 ]
 CORES = cores()
 MACHINES_FAULTS = frozenset(
@@ -583,13 +596,46 @@ def export(
 
 
 @app.command()
-def predict(
-    bundle: Annotated[Path, typer.Argument(help="The bundle.")],
-    sources: Pictures,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Table of calls: .csv, .parquet or .jsonl.")
+def pack(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="Pictures, folders, patterns, manifests; folders also as s3://…, gs://….",
+        ),
     ],
-    engine: EngineOption = "auto",
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Folder for the shards, s3://bucket/prefix, ….")
+    ],
+    shard_size: Annotated[int, typer.Option(min=1, help="Of each on disk, in MB, about.")] = 256,
+    allow_outside: AllowOutside = False,
+) -> None:
+    """Pack an archive of small files into few large ones: Parquet shards, every byte kept.
+
+    Shards that are there are not written again: start it again after an interruption.
+    """
+    from leukoscope.inference import pack as packing
+    from leukoscope.inference.storage import Place
+
+    target = Place.of(output)
+    packed = packing.pack(sources, target, shard_size * 10**6, allow_outside)
+    print(packing.describe(packed, target))
+
+
+@app.command()
+def predict(
+    context: typer.Context,
+    bundle: Annotated[Path, typer.Argument(help="The bundle.")],
+    sources: Sources,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Table of calls: .csv, .parquet or .jsonl; with --engine ray a folder, "
+            "s3://bucket/prefix, …, of Parquet files.",
+        ),
+    ],
+    engine: Caller = "auto",
     coverage: Annotated[
         float | None,
         typer.Option(
@@ -603,30 +649,63 @@ def predict(
     ] = None,
     allow_outside: AllowOutside = False,
     threads: Threads = CORES,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="With --engine ray: of the cluster, or auto.",
+            show_default="one of this machine, for this command",
+        ),
+    ] = None,
 ) -> None:
-    """Call cells: one row a picture, in the order in which they were named."""
+    """Call cells: one row a picture, in the order in which they were named.
+
+    With --engine ray an archive of any size, on one machine or many; what is finished is not called
+    again: start it again after an interruption.
+    """
+    from leukoscope.inference.bundle import Bundle
+
+    if engine == "ray":
+        _without(context, "threads", "subject_summary")
+        from leukoscope.inference import archive
+        from leukoscope.inference.storage import Place
+
+        whole, place = Bundle.open(bundle), Place.of(output)
+        print(archive.predict(whole, sources, place, coverage, address, allow_outside))
+        return
+    if address:
+        raise BadInputError("--address is that of a cluster: it takes --engine ray")
     from leukoscope.inference import calls as tables
     from leukoscope.inference import inputs, subjects
-    from leukoscope.inference.bundle import Bundle
     from leukoscope.inference.model import Model
 
-    targets = [output, *([subject_summary] if subject_summary else [])]
-    if subject_summary and output.resolve() == subject_summary.resolve():
-        raise BadInputError(f"{output}: calls and subjects are two tables, name two files")
+    named, table = [inputs.here(source) for source in sources], inputs.here(output)
+    targets = [table, *([subject_summary] if subject_summary else [])]
+    if subject_summary and table.resolve() == subject_summary.resolve():
+        raise BadInputError(f"{table}: calls and subjects are two tables, name two files")
     for target in targets:
-        tables.writable(target, sources)
-    opened, found = Bundle.open(bundle), inputs.find(sources, allow_outside)
+        tables.writable(target, named)
+    opened, found = Bundle.open(bundle), inputs.find(named, allow_outside)
     for target in targets:  # a pattern or a list may have named one
         tables.writable(target, found.tables)
     model = Model(opened, None if engine == "auto" else engine, threads)
     calls = model.predict(
         [cell.path for cell in found.cells], [cell.subject for cell in found.cells], coverage
     )
-    tables.write(calls, output)
-    print(tables.summary(opened, model.engine, calls, found.passed_over, coverage))
+    tables.write(calls, table)
+    counts, passed_over = tables.counted(calls), len(found.passed_over)
+    print(tables.summary(opened, model.engine, counts, passed_over, coverage))
     if subject_summary:
         tables.write(subjects.by_subject(calls, opened.info.points[0]), subject_summary)
     print(f"\nwritten to {' and '.join(map(str, targets))}")
+
+
+def _without(context: typer.Context, *names: str) -> None:
+    """Refuse options that mean nothing to a cluster."""
+    told = {name: context.get_parameter_source(name) for name in names}
+    if given := [name for name, by in told.items() if by and by.name == "COMMANDLINE"]:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise BadInputError(f"--engine ray computes with all cores and writes calls: no {options}")
 
 
 @app.command()

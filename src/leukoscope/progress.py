@@ -55,10 +55,10 @@ class Bar:
     """One task's progress: `advance` it; use as a context manager.
 
     On a terminal it is a rich progress bar; elsewhere a line every `PLAIN_SECONDS`, so that a log
-    stays short and readable.
+    stays short and readable. A `total` of None is not known before the end.
     """
 
-    def __init__(self, what: str, total: int, unit: str, done: int = 0) -> None:
+    def __init__(self, what: str, total: int | None, unit: str, done: int = 0) -> None:
         self.what, self.total, self.unit = what, total, unit
         self.done, self.first = done, done
         self.started = self.spoken = time.monotonic()
@@ -101,14 +101,16 @@ class Bar:
         elif not self.silent and time.monotonic() - self.spoken >= PLAIN_SECONDS:
             self.spoken = time.monotonic()
             rate = (self.done - self.first) / (self.spoken - self.started)
-            left = (self.total - self.done) / rate
-            self.say(
-                f"{self.what}: {self.done:,}/{self.total:,}, {rate:,.1f} {self.unit}/s, "
-                f"{left / 60:.0f} min left"
-            )
+            line = f"{self.what}: {self.done:,}, {rate:,.1f} {self.unit}/s"
+            if self.total is not None:
+                line = (
+                    f"{self.what}: {self.done:,}/{self.total:,}, {rate:,.1f} {self.unit}/s, "
+                    f"{(self.total - self.done) / rate / 60:.0f} min left"
+                )
+            self.say(line)
 
 
-def tracked(items: Iterable[T], what: str, total: int, unit: str) -> Iterator[T]:
+def tracked(items: Iterable[T], what: str, total: int | None, unit: str) -> Iterator[T]:
     """Yield `items`, showing how many of `total` have gone by."""
     with Bar(what, total, unit) as bar:
         for item in items:

@@ -19,7 +19,7 @@ from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation.review import COVERAGES, Review
 from leukoscope.inference.bundle import Bundle
-from leukoscope.inference.calls import summary, writable, write
+from leukoscope.inference.calls import counted, summary, writable, write
 from leukoscope.inference.engines import Engine, EngineName, open_engine
 from leukoscope.inference.inputs import Cell
 from leukoscope.inference.model import Model
@@ -69,7 +69,9 @@ def test_calls_that_cannot_keep_the_coverage_are_for_review(
         expected = np.where(1 - blast > coverage, "normal", expected)
         assert calls["call"].tolist() == expected.tolist()
         assert ((calls["certainty"] >= coverage) == (calls["call"] != "review")).all()
-        assert f"{(expected == 'review').sum()} for review" in summary(other, "fp32", calls, [])
+        assert f"{(expected == 'review').sum()} for review" in summary(
+            other, "fp32", counted(calls), 0
+        )
     with pytest.raises(BadInputError, match="cannot be promised"):
         predict(other, some, "fp32", threads=1, coverage=0.91)
 
@@ -98,7 +100,7 @@ def test_what_cannot_be_read_has_a_row_that_says_why(
     assert "broken.bmp: cannot be read" in calls["reason"][1]
     assert "gone.png: cannot be read" in calls["reason"][2]
     assert calls.iloc[1:3]["probability"].isna().all()
-    assert "2 cannot be read" in summary(bundle, "fp32", calls, [])
+    assert "2 cannot be read" in summary(bundle, "fp32", counted(calls), 0)
 
 
 def test_files_arrays_and_pictures_of_pil_are_called_alike(

@@ -3,7 +3,7 @@
 import os
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from leukoscope.cells import cnmc, pictures, tables
 from leukoscope.cells.row import LABELS, Row
@@ -19,10 +19,9 @@ def rows_of(source: Path, named_folder: bool) -> tuple[list[Row], list[Path]]:
     folder = source.resolve()
     rows: dict[Path, Row] = {}
     others: list[Path] = []
-    for path in _walk(folder):
+    for path in walk(folder):
         inside = path.relative_to(folder)
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in inside.parts)
-        if hidden or path.suffix.lower() not in pictures.SUFFIXES:
+        if not shows_cell(inside):
             others.append(path)
         else:
             rows[path] = _picture(source, folder, inside, number=len(rows) + 1)
@@ -38,6 +37,12 @@ def rows_of(source: Path, named_folder: bool) -> tuple[list[Row], list[Path]]:
         for row in found:
             row.id = f"{folder.name}/{row.id}"
     return found, [path for path in others if path not in read]
+
+
+def shows_cell(inside: PurePath) -> bool:
+    """Tell whether a file is a picture, by its path below a folder; none is that is hidden."""
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in inside.parts)
+    return not hidden and inside.suffix.lower() in pictures.SUFFIXES
 
 
 def _label_preliminary(folder: Path, rows: dict[Path, Row], others: list[Path]) -> list[Row]:
@@ -87,8 +92,11 @@ def _labels_beside(place: Path) -> Path | None:
     return None
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Every file below `folder`, sorted; of symbolic links only one to a parent is not followed."""
+def walk(folder: Path) -> Iterator[Path]:
+    """Every file below `folder`, sorted; of symbolic links only one to a parent is not followed.
+
+    Raises BadInputError when a folder cannot be listed.
+    """
 
     def fail(error: OSError) -> None:
         raise BadInputError(f"{error.filename}: cannot be listed: {error.strerror}") from error

@@ -1,7 +1,7 @@
 """Pictures of cells: decoded whole, to red, green and blue, or refused with the reason."""
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
@@ -28,10 +28,22 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Upload:
-    """A picture's file that lies in memory and not on a disk."""
+    """A picture's file that lies in memory and not on a disk, or `reason`: why it does not."""
 
     name: str
     content: bytes
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """A picture's file that is fetched from elsewhere when its turn comes."""
+
+    name: str
+    fetch: Callable[[], Upload]
 
     def __str__(self) -> str:
         return self.name
@@ -41,14 +53,14 @@ class _UnusableError(Exception):
     """A file is no picture of one cell; says why."""
 
 
-def read_picture(file: Path | Upload) -> Image.Image:
+def read_picture(file: Path | Upload | Deferred) -> Image.Image:
     """Decode `file` to RGB; what is transparent is black, as what lies around a segmented cell.
 
     Raises:
         BadInputError: missing, or not one picture that can be decoded whole.
     """
     try:
-        return _decoded(file)
+        return _decoded(file.fetch() if isinstance(file, Deferred) else file)
     except _UnusableError as error:
         raise BadInputError(f"{file}: cannot be read as a picture ({error})") from error
 
@@ -95,6 +107,8 @@ def _source(file: Path | Upload) -> Path | BytesIO:
     """Return what Pillow opens: nothing that is empty, or that may never end."""
     source: Path | BytesIO
     if isinstance(file, Upload):
+        if file.reason:
+            raise _UnusableError(file.reason)
         size, source = len(file.content), BytesIO(file.content)
     else:
         try:

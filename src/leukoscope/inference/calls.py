@@ -8,7 +8,7 @@ cannot be read), with empty places where there is nothing to say.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -66,27 +66,40 @@ def writable(target: Path, sources: Sequence[Path] = ()) -> str:
     return suffix
 
 
+COUNTED = ("cells", "blast", "normal", REVIEW, "flagged", "unread")
+"""What is told of a table: pictures, those of each call, flagged ones, those without a call."""
+
+
+def counted(calls: pd.DataFrame) -> dict[str, int]:
+    """Return how many of each of `COUNTED` a table holds."""
+    by_call = calls["call"].value_counts()
+    counts = [len(calls), *(by_call.get(name, 0) for name in COUNTED[1:4])]
+    counts += [calls["flags"].notna().sum(), calls["reason"].notna().sum()]
+    return dict(zip(COUNTED, map(int, counts), strict=True))
+
+
 def summary(
     bundle: Bundle,
     engine: EngineName,
-    calls: pd.DataFrame,
-    passed_over: Sequence[Path],
+    counts: Mapping[str, int],
+    passed_over: int,
     coverage: float | None = None,
 ) -> str:
-    """Say in a few lines what `calls` hold, and what was not called."""
-    counts = calls["call"].value_counts()
+    """Say in a few lines what is `counted`, and how many files in the folders are no pictures."""
     lines = [
-        f"{len(calls):,} pictures: {counts.get('blast', 0):,} called blasts, "
-        f"{counts.get('normal', 0):,} normal cells, {counts.get(REVIEW, 0):,} for review",
+        f"{counts['cells']:,} pictures: {counts['blast']:,} called blasts, "
+        f"{counts['normal']:,} normal cells, {counts[REVIEW]:,} for review",
         f"by the engine {engine} of bundle {bundle.digest[:12]}",
         _promise(coverage, bundle),
     ]
-    if flagged := int(calls["flags"].notna().sum()):
-        lines.append(f"{flagged:,} may be no cells like those it knows; the column flags says why")
-    if unread := int(calls["reason"].notna().sum()):
-        lines.append(f"{unread:,} cannot be read; the column reason says why")
+    if counts["flagged"]:
+        lines.append(
+            f"{counts['flagged']:,} may be no cells like those it knows; the column flags says why"
+        )
+    if counts["unread"]:
+        lines.append(f"{counts['unread']:,} cannot be read; the column reason says why")
     if passed_over:
-        lines.append(f"{len(passed_over):,} other files in the folders are no pictures")
+        lines.append(f"{passed_over:,} other files in the folders are no pictures")
     if bundle.info.phantom:
         lines.append("trained on phantom cells: these calls say nothing about patients")
     lines.append("Research use only; not a medical device.")

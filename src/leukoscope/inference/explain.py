@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from leukoscope.cells.pictures import Upload, read_picture
+from leukoscope.cells.pictures import Deferred, Upload, read_picture
 from leukoscope.cells.preprocess import preprocess
 from leukoscope.errors import BadInputError
 from leukoscope.inference.bundle import KNOWN, Bundle
@@ -55,7 +55,7 @@ class Explainer:
         self.model, self.log_odds = Model(bundle, "torch"), networks(bundle)
         self.known = pd.read_parquet(bundle.file(KNOWN))
 
-    def __call__(self, file: Path | Upload) -> Explanation:
+    def __call__(self, file: Path | Upload | Deferred) -> Explanation:
         """Return the explanation of a picture.
 
         Raises:
@@ -75,7 +75,7 @@ class Explainer:
         )
 
 
-def explain(bundle: Bundle, paths: Sequence[Path]) -> Iterator[Explanation]:
+def explain(bundle: Bundle, paths: Sequence[Path | Deferred]) -> Iterator[Explanation]:
     """Yield the explanation of each of `paths`.
 
     Raises:

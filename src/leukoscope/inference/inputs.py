@@ -1,16 +1,21 @@
-"""What is to be called: pictures, folders of them, manifests, lists, in the order named."""
+"""What is to be called: pictures, folders of them, manifests, packed ones, in the order named."""
 
 import glob
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from leukoscope.cells import cnmc, folders, manifest
+from leukoscope.cells.pictures import Deferred
 from leukoscope.errors import BadInputError
 
 TABLES = frozenset({".csv", ".parquet"})
+
+PACKED = "pack.json"
+"""What lies beside the shards of `leukoscope pack` once they are whole."""
 
 LIST = Path("-")
 """Standard input: a source a line."""
@@ -18,15 +23,15 @@ LIST = Path("-")
 
 @dataclass(frozen=True)
 class Cell:
-    """A picture to be called, and whose cell it is, where that is known."""
+    """A picture to be called, packed or not, and whose cell it is, where that is known."""
 
-    path: Path
+    path: Path | Deferred
     subject: str | None
 
 
 @dataclass(frozen=True)
 class Cells:
-    """What is to be called, the files in folders that are no pictures, and the manifests read."""
+    """What is to be called, the files in folders that are no pictures, and the tables read."""
 
     cells: list[Cell]
     passed_over: list[Path]
@@ -35,6 +40,8 @@ class Cells:
 
 def find(sources: Sequence[Path], allow_outside: bool = False) -> Cells:
     """Return the cells that `sources` name: pictures, folders with all below them, manifests.
+
+    What `leukoscope pack` wrote, a shard or the folder of all, stands for the pictures in it.
 
     ``-`` stands for the sources that standard input lists, one a line; a name with ``*``, ``?`` or
     ``[`` that is no file for all that it matches, sorted. A picture that is named itself is taken
@@ -49,27 +56,36 @@ def find(sources: Sequence[Path], allow_outside: bool = False) -> Cells:
     found: list[Cell] = []
     others: list[Path] = []
     tables: list[Path] = []
-    for source in _expanded(sources):
-        if source.is_dir():
+    for source in expanded(sources):
+        if source.is_dir() and (source / PACKED).exists():
+            for shard in sorted(source.glob("shard-*.parquet")):
+                found += _packed(shard)
+                tables.append(shard)
+        elif source.is_dir():
             rows, passed_over = folders.rows_of(source, named_folder=False)
             found += [Cell(Path(row.path), row.subject) for row in rows if row.path]
             others += passed_over
         elif not source.exists():
             raise BadInputError(f"{source}: no such file or folder")
         elif source.suffix.lower() in TABLES:
-            found += _listed(source, allow_outside)
+            packed = source.suffix.lower() == ".parquet" and holds_pictures(source)
+            found += _packed(source) if packed else _listed(source, allow_outside)
             tables.append(source)
         else:
             found.append(Cell(source, subject_of(source)))
     return Cells(found, others, tables)
 
 
-def _expanded(sources: Sequence[Path]) -> Iterator[Path]:
-    """Yield `sources` with what a list and patterns stand for in their place."""
+def expanded(sources: Iterable[Path]) -> Iterator[Path]:
+    """Yield `sources` with what a list and patterns stand for in their place.
+
+    Raises:
+        BadInputError: a pattern matches nothing.
+    """
     for source in sources:
         if source == LIST:
             lines = (os.fsdecode(line).rstrip("\r\n") for line in sys.stdin.buffer)
-            yield from _expanded([Path(line) for line in lines if line.strip()])
+            yield from expanded(Path(line) for line in lines if line.strip())
         elif glob.has_magic(str(source)) and not source.exists():
             matches = sorted(glob.glob(str(source), recursive=True))  # noqa: PTH207 - of absolute ones, too
             if not matches:
@@ -79,10 +95,68 @@ def _expanded(sources: Sequence[Path]) -> Iterator[Path]:
             yield source
 
 
-def _listed(table: Path, allow_outside: bool) -> Iterator[Cell]:
+def listed(table: Path, allow_outside: bool) -> Iterator[tuple[Path, str | None]]:
+    """Yield the pictures of a manifest, and whose cells they are.
+
+    Raises:
+        BadInputError: it is no manifest, or names pictures outside of its folder.
+    """
     cells = manifest.read(table, allow_outside)
     for path, subject in zip(cells["path"], cells["subject"], strict=True):
-        yield Cell(Path(path), subject if isinstance(subject, str) else None)
+        yield Path(path), subject if isinstance(subject, str) else None
+
+
+def _listed(table: Path, allow_outside: bool) -> Iterator[Cell]:
+    return (Cell(*row) for row in listed(table, allow_outside))
+
+
+def holds_pictures(table: Path) -> bool:
+    """Tell whether a Parquet file is one of packed pictures, and no manifest.
+
+    Raises:
+        BadInputError: it cannot be read.
+    """
+    # Here, as in _packed: they need pyarrow, which pictures do without.
+    from leukoscope.inference import shard
+    from leukoscope.inference.storage import Place
+
+    return shard.holds_pictures(Place.of(str(table)))
+
+
+def _packed(table: Path) -> Iterator[Cell]:
+    from leukoscope.inference import shard
+    from leukoscope.inference.storage import Place
+
+    return (Cell(*row) for row in shard.pictures(Place.of(str(table))))
+
+
+def remote(address: str) -> bool:
+    """Tell whether `address` names another file system than this machine's."""
+    return "://" in address
+
+
+def bare(address: str) -> str:
+    """Return `address` without its options and credentials, which are nobody else's business."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def here(address: str) -> Path:
+    """Return the path of this machine that `address` is.
+
+    Raises:
+        BadInputError: it is of another file system.
+    """
+    if remote(address):
+        raise BadInputError(
+            f"{bare(address)}: pictures are called there, and calls written, by --engine ray"
+        )
+    return Path(address)
+
+
+def as_text(path: Path | str) -> str:
+    """Return a path as text, whatever bytes its name has."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def subject_of(path: Path | str) -> str | None:

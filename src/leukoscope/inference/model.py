@@ -4,7 +4,6 @@ Each core decodes a chunk of pictures and computes it by itself, so that reading
 overlap and no core waits for another.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from PIL import Image
 from leukoscope.cells.manifest import CLASSES
 from leukoscope.cells.outline import outline
 from leukoscope.cells.parallel import in_order
-from leukoscope.cells.pictures import Upload, read_picture
+from leukoscope.cells.pictures import Deferred, Upload, read_picture
 from leukoscope.cells.preprocess import preprocess
 from leukoscope.cores import cores
 from leukoscope.errors import BadInputError, listing
@@ -25,13 +24,14 @@ from leukoscope.inference.bundle import LIKENESS, Bundle
 from leukoscope.inference.calls import REVIEW
 from leukoscope.inference.engines import Engine, EngineName, fastest, open_engine
 from leukoscope.inference.flags import square_of
+from leukoscope.inference.inputs import as_text
 from leukoscope.inference.likeness import Likeness
 from leukoscope.progress import Bar
 
 CHUNK = 32
 """Pictures that a core computes at once, all turns of a cell among them."""
 
-Picture = Path | str | Upload | Image.Image | NDArray[np.uint8]
+Picture = Path | str | Upload | Deferred | Image.Image | NDArray[np.uint8]
 """A file, or a picture: of PIL, or (H, W, 3) uint8 in red, green, blue."""
 
 SEPARATOR = "; "
@@ -88,7 +88,7 @@ class Model:
             BadInputError: the bundle cannot promise the coverage, or `pictures` is a single one, or
                 there are more or fewer `subjects`.
         """
-        if isinstance(pictures, str | Path | Upload | Image.Image):
+        if isinstance(pictures, str | Path | Upload | Deferred | Image.Image):
             raise BadInputError("pictures are a list: of a single one, [picture]")
         subjects = [None] * len(pictures) if subjects is None else list(subjects)
         if len(subjects) != len(pictures):
@@ -177,7 +177,7 @@ def _opened(picture: Picture) -> Image.Image:
     Raises:
         BadInputError: it is a file that cannot be read, or an array of another form.
     """
-    if isinstance(picture, str | Path | Upload):
+    if isinstance(picture, str | Path | Upload | Deferred):
         return read_picture(Path(picture) if isinstance(picture, str) else picture)
     if isinstance(picture, Image.Image):
         try:
@@ -194,8 +194,6 @@ def _opened(picture: Picture) -> Image.Image:
 
 def _shown(picture: Picture) -> str | None:
     """Return a file's path as text, whatever bytes its name has; None of what is no file."""
-    if isinstance(picture, Upload):
+    if isinstance(picture, Upload | Deferred):
         return picture.name
-    if not isinstance(picture, str | Path):
-        return None
-    return os.fsencode(picture).decode("utf-8", "backslashreplace")
+    return as_text(picture) if isinstance(picture, str | Path) else None

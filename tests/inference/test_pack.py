@@ -1,0 +1,210 @@
+"""Packing: every byte and every file is kept, in few files, however often it is begun."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from leukoscope.cells import manifest
+from leukoscope.errors import BadInputError, LeukoscopeError
+from leukoscope.inference import inputs, listing, shard
+from leukoscope.inference.pack import describe, pack
+from leukoscope.inference.storage import Place
+from objects import objects
+
+SMALL = 30_000
+"""Bytes of a shard: a few of the drawn cells."""
+
+
+@pytest.fixture(scope="module")
+def folder(cells: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some of the drawn cells in two folders, files that cannot be called, one that is none."""
+    folder = tmp_path_factory.mktemp("archive")
+    for number, path in enumerate(map(Path, cells["path"][::4])):
+        place = folder / "deeper" / path.name if number % 2 else folder / path.name
+        place.parent.mkdir(exist_ok=True)
+        os.link(path, place)
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "broken.bmp").write_bytes(b"BM")
+    (folder / "notes.txt").write_text("of no use", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    with objects("hospital") as address:
+        yield address
+
+
+def packed(target: Place) -> pd.DataFrame:
+    """Return what shards hold, in order."""
+    shards = [place for place, _ in target.files_below() if place.path.endswith(".parquet")]
+    return pd.concat(
+        [parquet.read_table(place.path, filesystem=place.files).to_pandas() for place in shards],
+        ignore_index=True,
+    )
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
+
+
+def test_every_file_is_a_row_with_its_own_bytes(folder: Path, tmp_path: Path) -> None:
+    target = Place.of(str(tmp_path / "packed"))
+    done = pack([str(folder)], target, SMALL)
+    table = packed(target)
+    files = [cell.path for cell in inputs.find([folder]).cells]
+    assert table["path"].tolist() == [str(path) for path in files]
+    assert table["content"].tolist() == [Path(str(path)).read_bytes() for path in files]
+    assert set(table["subject"].dropna()) >= {"all:1", "hem:1"}
+    assert done.whole.shards > 3
+    assert f"{len(files)} pictures in {done.whole.shards} shards" in describe(done, target)
+    assert "1 other files are no pictures" in describe(done, target)
+
+
+def test_what_cannot_be_read_is_a_row_that_says_why(cells: pd.DataFrame, tmp_path: Path) -> None:
+    some = cells.iloc[:3].copy()
+    some.loc[1, "path"] = str(tmp_path / "gone.bmp")
+    manifest.write(some, tmp_path / "some.csv")
+    target = Place.of(str(tmp_path / "packed"))
+    done = pack([str(tmp_path / "some.csv")], target, SMALL, allow_outside=True)
+    assert done.whole.unread == 1
+    assert "1 cannot be read" in describe(done, target)
+    table = packed(target)
+    assert table["reason"].fillna("").tolist() == ["", "no such file", ""]
+    assert table["content"].isna().tolist() == [False, True, False]
+    assert table["subject"].tolist() == some["subject"].tolist()
+
+
+def test_it_goes_on_behind_the_shards_that_are_there(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    pack([str(folder)], Place.of(str(whole)), SMALL)
+    written = shard.write
+
+    def interrupted(*given: object) -> shard.About:
+        about = written(*given)  # type: ignore[arg-type]
+        if (broken / "shard-000001.parquet").exists():
+            raise KeyboardInterrupt
+        return about
+
+    monkeypatch.setattr(shard, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pack([str(folder)], Place.of(str(broken)), SMALL)
+    assert {path.name for path in broken.iterdir()} == {
+        "shard-000000.parquet",
+        "shard-000001.parquet",
+    }
+    monkeypatch.undo()
+    before = times(broken)
+    done = pack([str(folder)], Place.of(str(broken)), SMALL)
+    assert done.before == 2
+    assert before.items() <= times(broken).items()
+    names = sorted(path.name for path in whole.iterdir())
+    assert sorted(path.name for path in broken.iterdir()) == names
+    assert all((whole / name).read_bytes() == (broken / name).read_bytes() for name in names)
+
+
+def test_other_pictures_than_before_are_refused(folder: Path, tmp_path: Path) -> None:
+    target = Place.of(str(tmp_path / "packed"))
+    pack([str(folder)], target, SMALL)
+    with pytest.raises(BadInputError, match=r"shard-000000\.parquet holds other pictures"):
+        pack([str(folder / "deeper")], target, SMALL)
+    (tmp_path / "packed" / "shard-000001.parquet").unlink()
+    with pytest.raises(BadInputError, match=r"shard-\d+\.parquet or one before it is missing"):
+        pack([str(folder)], target, SMALL)
+
+
+def test_stores_of_objects_are_sources_and_targets(
+    folder: Path, bucket: str, tmp_path: Path
+) -> None:
+    """Up to S3 as files, from there packed into S3 and into a file system of fsspec's."""
+    pack([str(folder)], Place.of(str(tmp_path / "here")), SMALL)
+    here = packed(Place.of(str(tmp_path / "here")))
+    for path in folder.rglob("*.*"):
+        name = path.relative_to(folder).as_posix()
+        Place.of(f"{bucket}/raw/{name}").write(path.read_bytes())
+    for address in (f"{bucket}/packed", "memory://packed"):
+        pack([f"{bucket}/raw"], Place.of(address), SMALL)
+        there = packed(Place.of(address))
+        assert there["content"].tolist() == here["content"].tolist()
+        assert there["subject"].tolist() == here["subject"].tolist()
+        names = [path.removeprefix(str(folder)) for path in here["path"]]
+        assert there["path"].tolist() == [f"{bucket}/raw{name}" for name in names]
+
+
+def test_an_address_may_name_the_server_and_is_not_told(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = os.environ["AWS_ENDPOINT_URL"].removeprefix("http://")
+    for variable in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(variable)
+    options = f"?endpoint_override={server}&scheme=http"
+    place = Place.of(f"s3://key:secret@{bucket.removeprefix('s3://')}/one.txt{options}")
+    place.write(b"one")
+    assert place.read() == b"one"
+    assert place.name == f"{bucket}/one.txt"
+
+
+def test_a_store_that_does_not_answer_is_no_fault_of_the_pictures(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    place = Place.of(str(tmp_path / "one.bmp"))
+    place.write(b"BM")
+
+    def silent(*_: object) -> None:
+        raise OSError("AWS Error NETWORK_CONNECTION")
+
+    monkeypatch.setattr(Place, "opened", silent)
+    assert listing.fetched(place, "one").reason == "AWS Error NETWORK_CONNECTION"
+    monkeypatch.setattr(Place, "exists", lambda _: place.size() and silent())
+    with pytest.raises(OSError, match="NETWORK"):
+        listing.fetched(place, "one")
+    with pytest.raises(LeukoscopeError, match="no such file"):
+        Place.of("memory://gone").size()
+
+
+def test_an_address_of_no_known_file_system_is_refused() -> None:
+    with pytest.raises(BadInputError, match="nothing://x"):
+        Place.of("nothing://x/y")
+    with pytest.raises(BadInputError, match="--engine ray"):
+        inputs.here("s3://hospital/cells")
+
+
+def test_a_manifest_is_of_this_machine(tmp_path: Path) -> None:
+    Place.of("memory://cells.csv").write(b"path")
+    with pytest.raises(BadInputError, match="manifests are read from this machine"):
+        pack(["memory://cells.csv"], Place.of(str(tmp_path / "packed")), SMALL)
+
+
+def test_a_shard_is_held_a_row_group_at_a_time(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard, "GROUP", 150_000)
+    place = Place.of(str(tmp_path / "packed"))
+    pack([str(folder)], place, 10**9)
+    file = parquet.ParquetFile(tmp_path / "packed" / "shard-000000.parquet")
+    rows = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+    assert len(rows) > 3
+    assert max(rows) <= 5  # two of which are nearly empty
+    fetched = [
+        picture.fetch() for picture, _ in shard.pictures(place.below("shard-000000.parquet"))
+    ]
+    assert [upload.content for upload in fetched] == packed(place)["content"].tolist()
+
+
+def test_a_damaged_shard_is_told(folder: Path, tmp_path: Path) -> None:
+    place = Place.of(str(tmp_path / "packed"))
+    pack([str(folder)], place, SMALL)
+    path = tmp_path / "packed" / "shard-000000.parquet"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(BadInputError, match=r"shard-000000\.parquet: no whole Parquet file"):
+        inputs.find([path])
+    parquet.write_table(pa.table({"path": ["x"]}), tmp_path / "other.parquet")
+    with pytest.raises(BadInputError, match="no packed pictures"):
+        list(shard.pictures(Place.of(str(tmp_path / "other.parquet"))))
