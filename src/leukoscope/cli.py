@@ -7,6 +7,7 @@ import errno
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -72,6 +73,22 @@ AllowOutside = Annotated[
 EngineOption = Annotated[
     Literal["auto", "int8", "fp32", "torch"],
     typer.Option(help="What computes; auto: the fastest here, measured the first time."),
+]
+Machines = Annotated[
+    Literal["local", "ray"],
+    typer.Option(
+        "--engine",
+        help="One run after another here; or a task a run on a Ray cluster (extra scale).",
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDR",
+        help="Of the Ray cluster, HOST:PORT or auto; its machines reach store and output by the "
+        "same paths.",
+        show_default="this machine's cores",
+    ),
 ]
 CORES = cores()
 MACHINES_FAULTS = frozenset(
@@ -403,6 +420,8 @@ def compare(
         int | None,
         typer.Option(help="Test every person once: as many runs as the store has parts."),
     ] = None,
+    engine: Machines = "local",
+    address: Address = None,
     device: Device = "auto",
     precision: Precision = None,
     compile: Compile = None,
@@ -416,6 +435,7 @@ def compare(
     """
     from leukoscope.reporting.comparison import write_comparison
     from leukoscope.studies import architectures
+    from leukoscope.studies.crew import hired
 
     planned = architectures.plan(
         store,
@@ -426,7 +446,9 @@ def compare(
         folds=folds,
         **_machine(context),
     )
-    print(write_comparison(architectures.compare(planned, output), output))
+    with hired(engine, address) as crew:
+        networks = architectures.compare(planned, output, crew)
+    print(write_comparison(networks, output))
 
 
 @app.command()
@@ -482,6 +504,8 @@ def study(
         ),
     ] = None,
     override: Overrides = [],  # noqa: B006 - typer copies it
+    engine: Machines = "local",
+    address: Address = None,
     device: Device = "auto",
     precision: Precision = None,
     compile: Compile = None,
@@ -495,6 +519,7 @@ def study(
     """
     from leukoscope.reporting.studies import write_study
     from leukoscope.studies.candidates import Candidates
+    from leukoscope.studies.crew import hired
     from leukoscope.studies.table import study as named
 
     chosen = named(name)
@@ -510,7 +535,9 @@ def study(
         overrides=override,
         **_machine(context),
     )
-    print(write_study(chosen.conduct(setup), output))
+    with hired(engine, address) as crew:
+        finding = chosen.conduct(replace(setup, crew=crew))
+    print(write_study(finding, output))
 
 
 def _machine(context: typer.Context) -> dict[str, Any]:

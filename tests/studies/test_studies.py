@@ -140,8 +140,9 @@ def test_looking_does_not_change_the_training(store: Store, tmp_path: Path) -> N
     setup = setup_of("gradient-flow", store, tmp_path, epochs=2, models=(SHALLOW,))
     gradient_flow.conduct(setup)
     watched = tmp_path / "runs" / f"{SHALLOW}-residual-seed0" / "checkpoints" / "last.ckpt"
-    plain = setup.trained("unwatched", 0).checkpoint("last")
-    ours, theirs = (Checkpoint.load(path).model for path in (watched, plain))
+    plain = setup.run("unwatched", 0)
+    runs.complete(plain)
+    ours, theirs = (Checkpoint.load(path).model for path in (watched, plain.checkpoint("last")))
     assert all(ours[name].equal(theirs[name]) for name in theirs)
 
 
