@@ -6,8 +6,7 @@ but what each task says of itself.
 
 import platform
 import time
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from leukoscope.errors import BadInputError, LeukoscopeError
 from leukoscope.lock import InUse
+from leukoscope.studies.board import Board
 from leukoscope.studies.crew import Work
 from leukoscope.studies.roster import Roster
 from leukoscope.training.footprint import footprint
@@ -39,28 +39,6 @@ SPARE = 1.2
 
 Needs = dict[str, float]
 """What of a machine a run takes, by Ray's names."""
-
-
-class Board:
-    """Keeps what the tasks say of themselves, by the number of the run; an actor."""
-
-    def __init__(self) -> None:
-        self.starts: defaultdict[int, int] = defaultdict(int)
-        self.said: dict[int, str] = {}
-
-    def start(self, number: int, node: str) -> None:
-        """Note that a task was begun on `node`; the first time or once more."""
-        again = self.starts[number]
-        self.said[number] = f"running on {node}" + (f", retried {again}" if again else "")
-        self.starts[number] += 1
-
-    def wait(self, number: int, why: str) -> None:
-        """Note that a task cannot go on yet."""
-        self.said[number] = f"waiting: {why}"
-
-    def told(self) -> dict[int, str]:
-        """Return what is known of each run."""
-        return self.said
 
 
 def spread(work: Work, runs: Sequence[Run]) -> None:
@@ -93,7 +71,9 @@ def spread(work: Work, runs: Sequence[Run]) -> None:
         ).remote(board, number, work, run.folder): number
         for number, (run, need) in enumerate(zip(runs, needs, strict=True))
     }
+    said: dict[int, tuple[str, int]] = {}
     ended: dict[int, str] = {}
+    asked = board.told.remote()
     failure: BaseException | None = None
     with stop_signals() as stop, Roster(runs) as roster:
         while tasks:
@@ -115,8 +95,10 @@ def spread(work: Work, runs: Sequence[Run]) -> None:
                 failure = fault
                 for task in tasks:
                     ray.cancel(task)  # as Ctrl-C: it writes a checkpoint
-            told = {**ray.get(board.told.remote()), **ended}
-            roster.show([told.get(number, "waiting") for number in range(len(runs))])
+            if ray.wait([asked], timeout=0)[0]:  # a board that is not there yet holds nothing up
+                said, asked = ray.get(asked), board.told.remote()
+            roster.show(_states(len(runs), said, ended))
+        roster.show(_states(len(runs), ray.get(board.told.remote()), ended))
     if failure:
         raise failure
 
@@ -136,6 +118,16 @@ def _sitting(board: Any, number: int, work: Work, folder: Path) -> None:
             time.sleep(POLL_SECONDS)
         else:
             return
+
+
+def _states(runs: int, said: Mapping[int, tuple[str, int]], ended: Mapping[int, str]) -> list[str]:
+    """Return what each of `runs` is doing: how it ended, or what it said last."""
+    states = []
+    for number in range(runs):
+        doing, again = said.get(number, ("waiting", 0))
+        state = ended.get(number, doing)
+        states.append(f"{state}, retried {again}" if again else state)
+    return states
 
 
 def _fault(error: RayError, run: Run) -> BaseException:
