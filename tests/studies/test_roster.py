@@ -40,6 +40,6 @@ def test_a_terminal_keeps_a_table(
     runs[0].write_history([{"epoch": epoch, **EPOCH} for epoch in (1, 2)])
     with Roster(runs) as roster:
         roster.show(["running on node7, retried 1", "waiting"])
-    (row,) = [line for line in capsys.readouterr().err.splitlines() if "fold0" in line]
+    (row,) = {line for line in capsys.readouterr().err.splitlines() if "fold0" in line}
     cells = [cell.strip() for cell in row.split("│")[1:-1]]
     assert cells == ["resnet18/fold0", "2/3", "0.912", "136", "running on node7, retried 1"]
