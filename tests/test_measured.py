@@ -57,6 +57,19 @@ def test_a_single_one_needs_no_measurement() -> None:
     assert measured.fastest("which", ["fancy"], unasked) == "fancy"
 
 
+def test_an_amount_is_measured_once(own_cache: Path) -> None:
+    def unmeasured() -> int:
+        raise AssertionError("measured again")
+
+    assert measured.amount("how many", lambda: 3) == 3
+    assert measured.amount("how many", unmeasured) == 3
+    assert measured.amount("how many others", lambda: 4) == 4
+    (kept,) = own_cache.rglob("*.json")
+    kept.write_text(kept.read_text(encoding="utf-8").replace('"3"', '"many"'), encoding="utf-8")
+    assert measured.amount("how many", lambda: 5) == 5
+    assert measured.amount("how many others", unmeasured) == 4
+
+
 @pytest.mark.parametrize("damage", ["{", "3", '{"a": 1}', None])
 def test_a_cache_that_cannot_be_used_is_measured_anew(own_cache: Path, damage: str | None) -> None:
     measured.fastest("which", AMONG, {"plain": 2.0, "fancy": 1.0}.__getitem__)

@@ -7,6 +7,7 @@ import errno
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -95,6 +96,22 @@ Caller = Annotated[
     typer.Option(
         help="What computes; auto: the fastest here, measured the first time; ray: all cores of a "
         "cluster, in integers where the bundle has them."
+    ),
+]
+Machines = Annotated[
+    Literal["local", "ray"],
+    typer.Option(
+        "--engine",
+        help="One run after another here; or a task a run on a Ray cluster (extra scale).",
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDR",
+        help="Of the Ray cluster, HOST:PORT or auto; its machines reach store and output by the "
+        "same paths.",
+        show_default="this machine's cores",
     ),
 ]
 CORES = cores()
@@ -455,6 +472,8 @@ def compare(
         int | None,
         typer.Option(help="Test every person once: as many runs as the store has parts."),
     ] = None,
+    engine: Machines = "local",
+    address: Address = None,
     device: Device = "auto",
     precision: Precision = None,
     compile: Compile = None,
@@ -468,6 +487,7 @@ def compare(
     """
     from leukoscope.reporting.comparison import write_comparison
     from leukoscope.studies import architectures
+    from leukoscope.studies.crew import hired
 
     planned = architectures.plan(
         store,
@@ -478,7 +498,9 @@ def compare(
         folds=folds,
         **_machine(context),
     )
-    print(write_comparison(architectures.compare(planned, output), output))
+    with hired(engine, address) as crew:
+        networks = architectures.compare(planned, output, crew)
+    print(write_comparison(networks, output))
 
 
 @app.command()
@@ -534,6 +556,8 @@ def study(
         ),
     ] = None,
     override: Overrides = [],  # noqa: B006 - typer copies it
+    engine: Machines = "local",
+    address: Address = None,
     device: Device = "auto",
     precision: Precision = None,
     compile: Compile = None,
@@ -547,6 +571,7 @@ def study(
     """
     from leukoscope.reporting.studies import write_study
     from leukoscope.studies.candidates import Candidates
+    from leukoscope.studies.crew import hired
     from leukoscope.studies.table import study as named
 
     chosen = named(name)
@@ -562,7 +587,9 @@ def study(
         overrides=override,
         **_machine(context),
     )
-    print(write_study(chosen.conduct(setup), output))
+    with hired(engine, address) as crew:
+        finding = chosen.conduct(replace(setup, crew=crew))
+    print(write_study(finding, output))
 
 
 def _machine(context: typer.Context) -> dict[str, Any]:

@@ -12,6 +12,10 @@ from filelock import FileLock, Timeout
 from leukoscope.errors import BadInputError
 
 
+class InUse(BadInputError):  # noqa: N818 - it may be free in a moment
+    """Another process works in the folder."""
+
+
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Hold `folder`, made where it is missing, for this process alone.
@@ -20,7 +24,7 @@ def held(folder: Path) -> Iterator[None]:
     it again.
 
     Raises:
-        BadInputError: another process holds it.
+        InUse: another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ".lock"
@@ -28,7 +32,7 @@ def held(folder: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise BadInputError(f"{folder} is in use by {_holder(path)}") from error
+        raise InUse(f"{folder} is in use by {_holder(path)}") from error
     try:
         path.write_text(
             f"process {os.getpid()} of {platform.node()} since {time.strftime('%Y-%m-%d %H:%M')}",

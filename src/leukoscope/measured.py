@@ -1,4 +1,4 @@
-"""Choices that one measurement on this machine settles, made once and kept in the user's cache."""
+"""What one measurement on this machine settles, made once and kept in the user's cache."""
 
 import json
 import platform
@@ -32,9 +32,10 @@ def fastest(
     """
     if len(among) == 1:
         return among[0]
-    kept, key = _kept(), f"{question}, {_processor()}"
+    key = _key(question)
+    kept = _kept().get(key)
     for name in among:
-        if kept.get(key) == name:
+        if kept == name:
             return name
     rates = dict.fromkeys(among, 0.0)
     for _ in range(ROUNDS):
@@ -42,9 +43,32 @@ def fastest(
     best = max(among, key=lambda name: rates[name] * (lead if name == among[0] else 1))
     told = ", ".join(f"{name} {found:,.1f}" for name, found in rates.items())
     print(f"measured here, cells/s: {told}; {best} is used from now on", file=sys.stderr)
-    with suppress(OSError):  # no place to keep it: it is measured again the next time
-        write_text(_cache(), json.dumps(kept | {key: best}, indent=2) + "\n")
+    _keep(key, best)
     return best
+
+
+def amount(question: str, measure: Callable[[], int]) -> int:
+    """Return what `measure` says here, asked the first time.
+
+    Args:
+        question: what is measured, with all on which the answer depends but the machine.
+        measure: says how much of it, in whole units.
+    """
+    key = _key(question)
+    with suppress(KeyError, ValueError):  # never asked, or damaged
+        return int(_kept()[key])
+    found = measure()
+    _keep(key, str(found))
+    return found
+
+
+def _key(question: str) -> str:
+    return f"{question}, {_processor()}"
+
+
+def _keep(key: str, answer: str) -> None:
+    with suppress(OSError):  # no place to keep it: it is measured again the next time
+        write_text(_cache(), json.dumps(_kept() | {key: answer}, indent=2) + "\n")
 
 
 def _processor() -> str:

@@ -1,6 +1,9 @@
 """Studies as a whole: trained once, measured, judged, drawn; what is not finished goes on."""
 
+import pickle
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,6 +21,7 @@ from leukoscope.reporting.studies import write_study
 from leukoscope.reporting.study_figures import FIGURES
 from leukoscope.studies import gradient_flow, learning_rate, runs
 from leukoscope.studies.candidates import Candidate, Candidates
+from leukoscope.studies.crew import Work, alone
 from leukoscope.studies.finding import Finding
 from leukoscope.studies.study import Setup
 from leukoscope.studies.table import STUDIES, study
@@ -75,11 +79,24 @@ def two_candidates() -> Candidates:
     return Candidates(folds=(0, 1), shifted=False, candidates={"one": one, "two": two})
 
 
+class FarCrew:
+    """Does work as another machine would: what it is given has travelled, runs are in folders."""
+
+    def __init__(self) -> None:
+        self.called = 0
+
+    def __call__(self, work: Work, runs: Sequence[Run]) -> None:
+        self.called += 1
+        alone(pickle.loads(pickle.dumps(work)), [Run.open(run.folder) for run in runs])
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_judges_draws_and_trains_only_once(name: str, store: Store, tmp_path: Path) -> None:
     epochs = {"depth": 2, "gradient-flow": 1, "recipe": 1}.get(name, 4)
-    setup = setup_of(name, store, tmp_path, epochs)
+    crew = FarCrew()
+    setup = replace(setup_of(name, store, tmp_path, epochs), crew=crew)
     finding = STUDIES[name].conduct(setup)
+    assert crew.called == 1
     printed = write_study(finding, tmp_path)
     assert finding.verdict.upper() in printed
     for said in (finding.question, finding.claim, str(tmp_path)):
@@ -140,8 +157,9 @@ def test_looking_does_not_change_the_training(store: Store, tmp_path: Path) -> N
     setup = setup_of("gradient-flow", store, tmp_path, epochs=2, models=(SHALLOW,))
     gradient_flow.conduct(setup)
     watched = tmp_path / "runs" / f"{SHALLOW}-residual-seed0" / "checkpoints" / "last.ckpt"
-    plain = setup.trained("unwatched", 0).checkpoint("last")
-    ours, theirs = (Checkpoint.load(path).model for path in (watched, plain))
+    plain = setup.run("unwatched", 0)
+    runs.complete(plain)
+    ours, theirs = (Checkpoint.load(path).model for path in (watched, plain.checkpoint("last")))
     assert all(ours[name].equal(theirs[name]) for name in theirs)
 
 

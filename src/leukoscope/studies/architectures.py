@@ -15,6 +15,7 @@ from leukoscope.errors import BadInputError
 from leukoscope.evaluation.evaluate import evaluate
 from leukoscope.evaluation.pooled import estimates, pool
 from leukoscope.evaluation.result import Estimate, Evaluation
+from leukoscope.studies.crew import Crew, alone
 from leukoscope.studies.runs import complete, open_or_create
 from leukoscope.training.run import Run, RunConfig, runs_below
 
@@ -101,7 +102,7 @@ def plan(
     return planned
 
 
-def compare(planned: Mapping[Path, RunConfig], folder: Path) -> list[Network]:
+def compare(planned: Mapping[Path, RunConfig], folder: Path, crew: Crew = alone) -> list[Network]:
     """Train what is `planned` below `folder` and evaluate it on validation and test.
 
     A finished run is kept as it is, an unfinished one goes on from its last checkpoint.
@@ -110,12 +111,15 @@ def compare(planned: Mapping[Path, RunConfig], folder: Path) -> list[Network]:
         BadInputError: a folder holds a run of another configuration.
     """
     runs = {place: open_or_create(config, folder / place) for place, config in planned.items()}
-    for run in runs.values():
-        complete(run)
-        for split in ("validation", "test"):
-            if not _evaluated(run, split):
-                evaluate(run, split)
+    crew(_complete_and_evaluate, list(runs.values()))
     return _networks(runs)
+
+
+def _complete_and_evaluate(run: Run) -> None:
+    complete(run)
+    for split in ("validation", "test"):
+        if not _evaluated(run, split):
+            evaluate(run, split)
 
 
 def _evaluated(run: Run, split: str) -> bool:

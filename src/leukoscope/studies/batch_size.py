@@ -11,6 +11,7 @@ validation chose.
 """
 
 from functools import partial
+from itertools import product
 
 import pandas as pd
 import torch
@@ -26,6 +27,7 @@ from leukoscope.studies.histories import (
     log_ratio,
     second_half,
 )
+from leukoscope.studies.runs import complete
 from leukoscope.studies.sample import Sample, loss_and_gradient
 from leukoscope.studies.sharpness import EPSILONS, sharpness
 from leukoscope.studies.study import Defaults, Setup, Study, kept
@@ -37,29 +39,29 @@ FACTOR = 2.0
 
 def conduct(setup: Setup) -> Finding:
     """Train each batch size with each seed; measure, and judge."""
+    runs = {
+        (seed, size): setup.run(f"batch{size:g}", seed, overrides=[f"batch_size={size:g}"])
+        for seed, size in product(setup.seeds, setup.values)
+    }
+    measured = partial(_complete_and_measured, cells=setup.sample)
+    setup.crew(measured, list(runs.values()))
     rows, curves = [], []
-    for seed in setup.seeds:
-        for size in setup.values:
-            run = setup.trained(f"batch{size:g}", seed, overrides=[f"batch_size={size:g}"])
-            curves.append(labelled(run.history, batch_size=int(size), seed=seed))
-            measured = kept(
-                run.folder / f"sharpness-{setup.sample}.csv",
-                partial(_sharpness, run, setup.sample),
-            )
-            rows.append(
-                {
-                    "batch_size": int(size),
-                    "seed": seed,
-                    "fluctuation": fluctuation(run.history),
-                    "changes": len(second_half(run.history)),
-                    "best_epoch": int(best(run.history)["epoch"]),
-                    "test_accuracy": best(run.history)["test_accuracy"],
-                    **{
-                        f"sharpness_{epsilon:g}": value
-                        for epsilon, value in measured.itertuples(index=False)
-                    },
-                }
-            )
+    for (seed, size), run in runs.items():
+        curves.append(labelled(run.history, batch_size=int(size), seed=seed))
+        rows.append(
+            {
+                "batch_size": int(size),
+                "seed": seed,
+                "fluctuation": fluctuation(run.history),
+                "changes": len(second_half(run.history)),
+                "best_epoch": int(best(run.history)["epoch"]),
+                "test_accuracy": best(run.history)["test_accuracy"],
+                **{
+                    f"sharpness_{epsilon:g}": value
+                    for epsilon, value in measured(run).itertuples(index=False)
+                },
+            }
+        )
     table = pd.DataFrame(rows)
     cells = {split: len(run.open_store().rows(split)) for split in ("validation", "test")}
     return STUDY.finding(setup, judge(table, cells), table, pd.concat(curves))
@@ -115,6 +117,12 @@ def judge(table: pd.DataFrame, cells: dict[str, int]) -> list[Part]:
         )
     )
     return parts
+
+
+def _complete_and_measured(run: Run, cells: int) -> pd.DataFrame:
+    """Return the sharpnesses at the end of `run`, trained and measured where that is not done."""
+    complete(run)
+    return kept(run.folder / f"sharpness-{cells}.csv", partial(_sharpness, run, cells))
 
 
 def _sharpness(run: Run, cells: int) -> pd.DataFrame:

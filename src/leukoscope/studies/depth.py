@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from leukoscope.studies.finding import Finding, Part, decide, spoken
 from leukoscope.studies.histories import best, labelled, log_ratio, second_half
+from leukoscope.studies.runs import complete
 from leukoscope.studies.study import Defaults, Setup, Study
 
 LOSS_FACTOR = 1.2
@@ -28,14 +29,18 @@ ACCURACY_MARGIN = 0.02
 
 def conduct(setup: Setup) -> Finding:
     """Train both depths, residual and plain, with each seed; measure, and judge."""
-    rows, curves = [], []
-    for seed, model, residual in product(setup.seeds, setup.models, (True, False)):
-        run = setup.trained(
+    runs = {
+        (seed, model, residual): setup.run(
             f"{model}-{'residual' if residual else 'plain'}",
             seed,
             model=model,
             model_options={} if residual else {"residual": False},
         )
+        for seed, model, residual in product(setup.seeds, setup.models, (True, False))
+    }
+    setup.crew(complete, list(runs.values()))
+    rows, curves = [], []
+    for (seed, model, residual), run in runs.items():
         history = run.history
         curves.append(labelled(history, model=model, residual=residual, seed=seed))
         rows.append(

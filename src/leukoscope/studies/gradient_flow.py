@@ -11,7 +11,9 @@ quarter of the layers to the first, and that the residual one's shrinks less. Bo
 before the training and after it; where the two moments disagree, nothing is decided.
 """
 
+from functools import partial
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -33,17 +35,22 @@ DECADES = 0.5
 
 def conduct(setup: Setup) -> Finding:
     """Train each network, residual and plain, with each seed; measure as they learn, and judge."""
-    tables = []
-    for seed, model, residual in product(setup.seeds, setup.models, (True, False)):
-        run = setup.run(
+    runs = {
+        (seed, model, residual): setup.run(
             f"{model}-{'residual' if residual else 'plain'}",
             seed,
             model=model,
             model_options={} if residual else {"residual": False},
         )
-        norms = _norms_while_training(run, setup.sample)
-        tables.append(norms.assign(model=model, residual=residual, seed=seed))
-    norms = pd.concat(tables)
+        for seed, model, residual in product(setup.seeds, setup.models, (True, False))
+    }
+    setup.crew(partial(_train_and_look, cells=setup.sample), list(runs.values()))
+    norms = pd.concat(
+        [
+            pd.read_csv(_norms(run)).assign(model=model, residual=residual, seed=seed)
+            for (seed, model, residual), run in runs.items()
+        ]
+    )
     moments = ["model", "residual", "seed", "epoch"]
     table = pd.DataFrame(
         [
@@ -118,12 +125,14 @@ def _power(decades: NDArray[np.float64]) -> str:
     return f"10^{spoken(decades, '{:+.1f}')}"
 
 
-def _norms_while_training(run: Run, cells: int) -> pd.DataFrame:
-    """Return the norms at each layer after each epoch, 0: before the first step.
+def _norms(run: Run) -> Path:
+    """Return where the norms at each layer after each epoch are kept, 0: before the first step."""
+    return run.folder / "gradients.csv"
 
-    They are kept in the run's ``gradients.csv``, so that a training that is stopped loses none.
-    """
-    path = run.folder / "gradients.csv"
+
+def _train_and_look(run: Run, cells: int) -> None:
+    """Keep the norms of each epoch as it ends, so that a training that is stopped loses none."""
+    path = _norms(run)
     torch.set_num_threads(run.config.threads)
     sample = Sample(run, "train", cells)
 
@@ -137,7 +146,6 @@ def _norms_while_training(run: Run, cells: int) -> pd.DataFrame:
     if not path.exists():
         look(0, first_model(run).to(sample.device))
     complete(run, lambda row, model: look(int(row["epoch"]), model))
-    return pd.read_csv(path)
 
 
 STUDY = Study(

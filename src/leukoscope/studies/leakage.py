@@ -87,7 +87,7 @@ def conduct(setup: Setup) -> Finding:
         for seed in setup.seeds
         for place, division in divisions.items()
     }
-    networks = compare(planned, setup.folder / "runs")
+    networks = compare(planned, setup.folder / "runs", setup.crew)
     pools = {
         (network.name, split): pool(network.runs, split)
         for network, split in product(networks, ("validation", "test"))

@@ -8,6 +8,9 @@ The recipe's rate is varied over a decade each way. The claim needs that fluctua
 rate, and that the recipe's own is already too high: that a tenth of it fluctuates less.
 """
 
+from itertools import product
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -42,22 +45,30 @@ def conduct(setup: Setup) -> Finding:
             "study learning-rate needs the factor 1, the recipe's own rate, and a smaller one"
         )
     own = recipe(setup.recipe, setup.overrides).learning_rate
+    rates = {factor: float(f"{own * factor:.6g}") for factor in setup.values}
+    runs = {
+        (seed, factor): setup.run(f"rate{rate:g}", seed, overrides=[f"learning_rate={rate}"])
+        for seed, (factor, rate) in product(setup.seeds, rates.items())
+    }
+    setup.crew(_complete_or_note, list(runs.values()))
     rows, curves = [], []
-    for seed in setup.seeds:
-        for factor in setup.values:
-            rate = float(f"{own * factor:.6g}")
-            run = setup.run(f"rate{rate:g}", seed, overrides=[f"learning_rate={rate}"])
-            converged, history = _converges(run), run.history
-            curves.append(labelled(history, factor=factor, seed=seed))
-            row = {"factor": factor, "learning_rate": rate, "seed": seed, "diverged": not converged}
-            if converged:
-                row |= {
-                    "fluctuation": fluctuation(history),
-                    "changes": len(second_half(history)),
-                    "final_train_loss": history["train_loss"].iloc[-1],
-                    "best_validation_accuracy": best(history)["validation_accuracy"],
-                }
-            rows.append(row)
+    for (seed, factor), run in runs.items():
+        diverged, history = _note(run).exists(), run.history
+        curves.append(labelled(history, factor=factor, seed=seed))
+        row = {
+            "factor": factor,
+            "learning_rate": rates[factor],
+            "seed": seed,
+            "diverged": diverged,
+        }
+        if not diverged:
+            row |= {
+                "fluctuation": fluctuation(history),
+                "changes": len(second_half(history)),
+                "final_train_loss": history["train_loss"].iloc[-1],
+                "best_validation_accuracy": best(history)["validation_accuracy"],
+            }
+        rows.append(row)
     table = pd.DataFrame(rows)
     cells = len(run.open_store().rows("validation"))
     return STUDY.finding(setup, judge(table, cells), table, pd.concat(curves))
@@ -109,17 +120,19 @@ def judge(table: pd.DataFrame, cells: int) -> list[Part]:
     ]
 
 
-def _converges(run: Run) -> bool:
-    """Complete `run`; tell whether its loss stayed a number. What did not is not tried again."""
-    note = run.folder / "diverged.txt"
-    if note.exists():
-        return False
+def _note(run: Run) -> Path:
+    """Return where it is noted that `run` diverged."""
+    return run.folder / "diverged.txt"
+
+
+def _complete_or_note(run: Run) -> None:
+    """Complete `run` unless its loss becomes no number, which is noted and not tried again."""
+    if _note(run).exists():
+        return
     try:
         complete(run)
     except Diverged as error:
-        write_text(note, f"{error}\n")
-        return False
-    return True
+        write_text(_note(run), f"{error}\n")
 
 
 STUDY = Study(

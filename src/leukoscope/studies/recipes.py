@@ -24,7 +24,7 @@ from leukoscope.evaluation.paired import less
 from leukoscope.evaluation.point import EVEN
 from leukoscope.evaluation.pooled import averaged, first_seed, pool, scored, together
 from leukoscope.evaluation.result import Estimate
-from leukoscope.studies.architectures import compare
+from leukoscope.studies.architectures import Network, compare
 from leukoscope.studies.candidates import Candidate
 from leukoscope.studies.finding import Finding, Part, Verdict
 from leukoscope.studies.study import Defaults, Setup, Study
@@ -106,7 +106,17 @@ def conduct(setup: Setup) -> Finding:
         }
         for name, candidate in asked.candidates.items()
     }
-    tried = [_tried(setup, name, configs) for name, configs in planned.items()]
+    networks = compare(
+        {
+            Path(name, place): config
+            for name, configs in planned.items()
+            for place, config in configs.items()
+        },
+        setup.folder / "runs",
+        setup.crew,
+    )
+    by_name = {network.name: network for network in networks}
+    tried = [_tried(by_name[name]) for name in planned]
     table = recipe_table(tried)
     first, *others = tried
     found = [judge(first, other) for other in others]
@@ -170,13 +180,10 @@ def _config(setup: Setup, candidate: Candidate, seed: int, division: Division) -
     )
 
 
-def _tried(setup: Setup, name: str, configs: dict[Path, RunConfig]) -> Tried:
-    networks = compare(
-        {Path(name, place): config for place, config in configs.items()}, setup.folder / "runs"
-    )
-    runs = [run for network in networks for run in network.runs]
+def _tried(network: Network) -> Tried:
+    runs = network.runs
     shifted = [run for run in runs if run.open_store().info.division.split == "shifted"]
-    return Tried(name, [run for run in runs if run not in shifted], shifted)
+    return Tried(network.name, [run for run in runs if run not in shifted], shifted)
 
 
 def _gains(first: Tried, other: Tried) -> dict[str, object]:

@@ -29,7 +29,9 @@ def open_or_create(config: RunConfig, folder: Path) -> Run:
     if run.finished:
         return run
     micro_batch = config.micro_batch or run.config.micro_batch
-    return run.configured(config.model_copy(update={"micro_batch": micro_batch}))
+    wanted = config.model_copy(update={"micro_batch": micro_batch})
+    # What is as it should be is not written: it may be in use, by who is to be waited for.
+    return run if wanted == run.config else run.configured(wanted)
 
 
 def complete(run: Run, after_epoch: AfterEpoch | None = None) -> None:

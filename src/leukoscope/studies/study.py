@@ -11,10 +11,10 @@ from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.spreadsheet import write_csv
 from leukoscope.studies.candidates import Candidates
+from leukoscope.studies.crew import Crew, alone
 from leukoscope.studies.finding import BEARING, OPENING, Finding, Part, Verdict, combined
-from leukoscope.studies.runs import complete, open_or_create
+from leukoscope.studies.runs import open_or_create
 from leukoscope.training.run import Run, RunConfig
-from leukoscope.training.trainer import AfterEpoch
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Setup:
         machine: device, precision and threads of each run.
         quick: measure on coarser grids as well.
         candidates: what the study of recipes holds against each other.
+        crew: who trains.
     """
 
     store: Path
@@ -57,6 +58,7 @@ class Setup:
     machine: Mapping[str, Any] = field(default_factory=dict)
     quick: bool = False
     candidates: Candidates | None = None
+    crew: Crew = alone
 
     def config(
         self,
@@ -110,14 +112,6 @@ class Setup:
         """
         config = self.config(seed, **what)
         return open_or_create(config, self.folder / "runs" / f"{name}-seed{seed}")
-
-    def trained(
-        self, name: str, seed: int, after_epoch: AfterEpoch | None = None, **what: Any
-    ) -> Run:
-        """Return the run `name`, as `run` makes it, trained to its last epoch."""
-        run = self.run(name, seed, **what)
-        complete(run, after_epoch)
-        return run
 
     def measured_on(self) -> str:
         """Say what the study stands on."""

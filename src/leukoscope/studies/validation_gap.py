@@ -30,7 +30,7 @@ from leukoscope.progress import Bar
 from leukoscope.studies.finding import Finding, Part, Verdict
 from leukoscope.studies.histories import best
 from leukoscope.studies.loss_line import Losses, along, displacement, random_direction
-from leukoscope.studies.runs import first_model
+from leukoscope.studies.runs import complete, first_model
 from leukoscope.studies.sample import Sample, cell_losses
 from leukoscope.studies.study import Defaults, Setup, Study, kept
 from leukoscope.training.run import Run
@@ -50,14 +50,13 @@ SAVED = "as saved"
 
 def conduct(setup: Setup) -> Finding:
     """Train with each seed, measure along lines through the last weights, and judge."""
+    runs = {seed: setup.run(setup.models[0], seed) for seed in setup.seeds}
+    grid = QUICK if setup.quick else USUAL
+    losses = partial(_complete_and_measured, cells=setup.sample, grid=grid)
+    setup.crew(losses, list(runs.values()))
     rows, curves = [], []
-    for seed in setup.seeds:
-        run = setup.trained(setup.models[0], seed)
-        directions, points = QUICK if setup.quick else USUAL
-        measured = kept(
-            run.folder / f"lines-{setup.sample}-{directions}x{points}.csv",
-            partial(_losses_by_subject, run, setup.sample, directions, points),
-        )
+    for seed, run in runs.items():
+        measured = losses(run)
         saved = _mean_losses(measured[measured["line"] == SAVED]).iloc[0]
         for line, part in measured[measured["line"] != SAVED].groupby("line", sort=False):
             mean = _mean_losses(part)
@@ -128,6 +127,18 @@ def _mean_losses(part: pd.DataFrame) -> pd.DataFrame:
     total = (part["loss"] * part["cells"]).groupby([part["step"], part["split"]]).sum()
     cells = part.groupby(["step", "split"])["cells"].sum()
     return (total / cells).unstack("split")
+
+
+def _complete_and_measured(run: Run, cells: int, grid: tuple[int, int]) -> pd.DataFrame:
+    """Return the losses along lines through the end of `run`, see `_losses_by_subject`; it is
+    trained and measured where that is not done.
+    """
+    complete(run)
+    directions, points = grid
+    return kept(
+        run.folder / f"lines-{cells}-{directions}x{points}.csv",
+        partial(_losses_by_subject, run, cells, directions, points),
+    )
 
 
 def _losses_by_subject(run: Run, cells: int, directions: int, points: int) -> pd.DataFrame:
