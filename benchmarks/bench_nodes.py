@@ -10,32 +10,15 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from ray.cluster_utils import Cluster
-
-from common import once, phantom_cells, tell, trained_bundle
+from common import nodes, once, phantom_cells, tell, trained_bundle
 from leukoscope.inference.archive import predict
 from leukoscope.inference.bundle import Bundle
 from leukoscope.inference.pack import pack
 from leukoscope.inference.storage import Place
 
 RENDERED, CELLS, ROUNDS, PARTS = 500, 6_000, 3, 60
-NODE = {"num_cpus": 1, "object_store_memory": 200 * 2**20}
-
-
-@contextmanager
-def nodes(count: int) -> Iterator[str]:
-    """Run a cluster of nodes of one core; yield its address."""
-    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
-    try:
-        for _ in range(count - 1):
-            cluster.add_node(**NODE)
-        yield cluster.address
-    finally:
-        cluster.shutdown()
 
 
 def rate(bundle: Bundle, packed: Path, target: Path, cells: int, count: int) -> float:
@@ -48,7 +31,6 @@ def rate(bundle: Bundle, packed: Path, target: Path, cells: int, count: int) -> 
 
 def main(cells: int) -> None:
     """Let one node call, then two, and again."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     with (
         phantom_cells(min(cells, RENDERED)) as folder,
         tempfile.TemporaryDirectory(dir=folder) as name,

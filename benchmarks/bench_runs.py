@@ -10,13 +10,9 @@ tasks, training, evaluation, from the first to the last.
 
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from ray.cluster_utils import Cluster
-
-from common import once, phantom_cells, tell
+from common import nodes, once, phantom_cells, tell
 from leukoscope.cells.sources import read_sources
 from leukoscope.cells.store import prepare
 from leukoscope.studies import architectures
@@ -24,21 +20,6 @@ from leukoscope.studies.crew import hired
 from leukoscope.training.footprint import footprint
 
 SIZE, CELLS, FOLDS, EPOCHS, RUNS = 64, 1200, 4, 6, 3
-OBJECT_STORE = 200 * 2**20
-"""Bytes a node: next to nothing passes through it."""
-
-
-@contextmanager
-def nodes(count: int) -> Iterator[str]:
-    """Yield the address of a cluster of `count` nodes, a core each."""
-    node = {"num_cpus": 1, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=node)
-    try:
-        for _ in range(count - 1):
-            cluster.add_node(**node)
-        yield cluster.address
-    finally:
-        cluster.shutdown()
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """What benchmarks share: phantom cells, epochs without validation, medians, where results go."""
 
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -76,6 +77,22 @@ def trained_bundle(
     train(run)
     with patch("leukoscope.inference.export.refusal", return_value=""):
         return export(run, place / f"bundle-{name}")
+
+
+@contextmanager
+def nodes(count: int) -> Iterator[str]:
+    """Run a Ray cluster of nodes of one core each, on this machine; yield its address."""
+    with patch.dict(os.environ, RAY_USAGE_STATS_ENABLED="0"):
+        from ray.cluster_utils import Cluster  # not above: the peers' environment is without it
+
+        node = {"num_cpus": 1, "object_store_memory": 200 * 2**20}
+        cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+        try:
+            for _ in range(count - 1):
+                cluster.add_node(**node)
+            yield cluster.address
+        finally:
+            cluster.shutdown()
 
 
 def once(work: Callable[[], object]) -> float:
