@@ -7,9 +7,11 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from PIL import Image
 from pyarrow import dataset, parquet
 
 from leukoscope.cells import manifest
@@ -31,9 +33,15 @@ TIMES = 6
 """How often each of the drawn cells is in the archive."""
 
 
+def glare(path: Path) -> None:
+    """Write a picture that lies beyond the integers, for floating point to compute."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+
+
 @pytest.fixture(scope="module")
 def folder(cells: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Hundreds of cells of 12 subjects, one of nobody's, one that cannot be read."""
+    """Hundreds of cells of 12 subjects, one of nobody's, one that cannot be read, and glare."""
     folder = tmp_path_factory.mktemp("archive")
     for path in map(Path, cells["path"]):
         uid, subject, _, *rest = path.name.split("_")
@@ -41,6 +49,7 @@ def folder(cells: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pat
             os.link(path, folder / "_".join([uid, subject, image, *rest]))
     os.link(cells["path"][0], folder / "nobody.bmp")
     (folder / "broken.bmp").write_bytes(b"BM")
+    glare(folder / "glare.png")
     return folder
 
 
@@ -49,6 +58,7 @@ def few(cells: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("few")
     for path in map(Path, cells["path"][::9]):
         os.link(path, folder / path.name)
+    glare(folder / "glare.png")
     return folder
 
 

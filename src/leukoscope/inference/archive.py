@@ -183,7 +183,8 @@ def _called(
 
 def needed(bundle: Bundle, engine: EngineName) -> dict[str, bytes]:
     """Return the files of `bundle` that calling by `engine` takes, by their names."""
-    names = [f"{engine}.onnx", LIKENESS]
+    # Floating point computes what lies beyond the integers.
+    names = {f"{engine}.onnx", "fp32.onnx", LIKENESS}
     return {INFO: (bundle.folder / INFO).read_bytes()} | {
         name: bundle.file(name).read_bytes() for name in names
     }
@@ -201,10 +202,10 @@ class Caller:
     def __init__(self, bundle: Any, by: By, address: str, path: str) -> None:
         import ray
 
-        with TemporaryDirectory(prefix="leukoscope-") as folder:
-            for name, content in ray.get(bundle).items():
-                (Path(folder) / name).write_bytes(content)
-            self.model = Model(Bundle.open(Path(folder)), by.engine, threads=1)
+        self.folder = TemporaryDirectory(prefix="leukoscope-")  # files are opened when needed
+        for name, content in ray.get(bundle).items():
+            Path(self.folder.name, name).write_bytes(content)
+        self.model = Model(Bundle.open(Path(self.folder.name)), by.engine, threads=1)
         self.coverage, self.target = by.coverage, Place.of(address).at(path)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
