@@ -3,6 +3,9 @@
 And at least 3 × as fast as a plain loop in PyTorch. All call the same phantom cells, BMPs of
 450 × 450 at 224 px, with ResNets of the same shape, on all cores, alternating. Hugging Face's
 pipeline is timed with one picture at a time, its default, and with 16; the faster one counts.
+
+Networks are hardly trained, and their graphs in integers taken as they are, unless ``--run`` names
+one that is trained: then by what `leukoscope export` makes of it.
 """
 
 import argparse
@@ -27,6 +30,7 @@ from leukoscope.inference import inputs
 from leukoscope.inference.bundle import Bundle
 from leukoscope.inference.calls import write
 from leukoscope.inference.engines import fastest
+from leukoscope.inference.export import export
 from leukoscope.inference.model import Model
 from leukoscope.training.run import Run
 
@@ -90,13 +94,18 @@ def rate(work: Callable[[], None]) -> float:
     return CELLS / (time.perf_counter() - started)
 
 
-def main(names: list[str]) -> None:
-    """Alternate all of them, for each of the networks named."""
+def main(names: list[str], trained: Path | None) -> None:
+    """Alternate all of them, for each of the networks named, or for one that is trained."""
     with phantom_cells(CELLS) as folder, tempfile.TemporaryDirectory() as place:
         pictures, target = folder / "cells", Path(place) / "calls.csv"
         for name in names:
-            bundle = trained_bundle(pictures, name, SIZE, Path(place))
-            run = Run.open(Path(place) / f"run-{name}")
+            if trained:
+                run = Run.open(trained)
+                bundle = export(run, Path(place) / "bundle")
+            else:
+                bundle = trained_bundle(pictures, name, SIZE, Path(place))
+                run = Run.open(Path(place) / f"run-{name}")
+            check = bundle.info.checks["int8"]
             engine, pipe = fastest(bundle, CORES), theirs(name, Path(place))
             ways: dict[str, Callable[[], None]] = {
                 "ours": lambda bundle=bundle: ours(bundle, pictures, target),
@@ -120,10 +129,15 @@ def main(names: list[str]) -> None:
                 Hugging_Face=pipelines,
                 times_the_plain_loop=max(rates["ours"]) / max(rates["plain"]),
                 times_Hugging_Face=max(rates["ours"]) / pipelines,
+                validation_cells=check.cells,
+                called_alike=check.agreement,
+                by_floating_point=check.beyond,
             )
 
 
 if __name__ == "__main__":
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--models", type=lambda text: text.split(","), default=list(SHAPES))
-    main(asked.parse_args().models)
+    asked.add_argument("--run", type=Path, help="of a network that is trained, at 224 px")
+    given = asked.parse_args()
+    main([Run.open(given.run).config.model] if given.run else given.models, given.run)

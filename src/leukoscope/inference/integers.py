@@ -33,7 +33,7 @@ from leukoscope.inference.engines import OnnxEngine
 from leukoscope.inference.graphs import INPUT, OUTPUTS
 
 BEYOND = "beyond"
-"""The third output: (N,) bool, whether anything of a cell lies beyond the ranges."""
+"""The third output: (N,) bool, whether a ReLU says more of a cell than its range holds."""
 
 CALIBRATION = 128
 """Training cells whose activations give the ranges of the integers."""
