@@ -2,31 +2,41 @@
 
 The same packed phantom cells, 450 × 450 BMPs called at 224 px by ResNet-18 in integers, with
 `leukoscope predict --engine ray` on a Ray cluster of one and of two nodes on this machine,
-alternating; starting what calls counts, starting the cluster does not. The count of cells can be
-given: ``bench_nodes.py 200``.
+alternating; starting what calls counts, starting the cluster does not. Beside that stands what
+docs/scaling.md predicts of both, from one core calling packed cells without Ray and from what a few
+cells take with it. The count of cells can be given: ``bench_nodes.py 200``.
 """
 
 import os
 import shutil
+import statistics
 import sys
 import tempfile
 from pathlib import Path
 
 from common import nodes, once, phantom_cells, tell, trained_bundle
+from leukoscope.inference import inputs
 from leukoscope.inference.archive import predict
 from leukoscope.inference.bundle import Bundle
+from leukoscope.inference.model import Model
 from leukoscope.inference.pack import pack
 from leukoscope.inference.storage import Place
 
-RENDERED, CELLS, ROUNDS, PARTS = 500, 6_000, 3, 60
+RENDERED, CELLS, FEW, ROUNDS, PARTS = 500, 6_000, 16, 3, 60
 
 
-def rate(bundle: Bundle, packed: Path, target: Path, cells: int, count: int) -> float:
-    """Return the cells a second that `count` nodes call."""
+def took(bundle: Bundle, packed: Path, target: Path, count: int) -> float:
+    """Return the seconds in which `count` nodes call what is packed."""
     shutil.rmtree(target, ignore_errors=True)
     with nodes(count) as address:
-        work = once(lambda: predict(bundle, [str(packed)], Place.of(str(target)), None, address))
-    return cells / work
+        return once(lambda: predict(bundle, [str(packed)], Place.of(str(target)), None, address))
+
+
+def alone(bundle: Bundle, packed: Path) -> float:
+    """Return the seconds in which one core calls what is packed, without Ray."""
+    pictures = [cell.path for cell in inputs.find([packed]).cells]
+    model = Model(bundle, "int8", threads=1)
+    return once(lambda: model.predict(pictures))
 
 
 def main(cells: int) -> None:
@@ -35,26 +45,35 @@ def main(cells: int) -> None:
         phantom_cells(min(cells, RENDERED)) as folder,
         tempfile.TemporaryDirectory(dir=folder) as name,
     ):
-        place, packed = Path(name), Path(name) / "packed"
+        place, packed, few = Path(name), Path(name) / "packed", Path(name) / "few"
         bundle = trained_bundle(folder / "cells", "resnet18", 224, place)
         sources = sorted((folder / "cells").rglob("*.bmp"))
-        (place / "cells").mkdir()
-        for number in range(cells):
-            os.link(sources[number % len(sources)], place / "cells" / f"{number}.bmp")
+        for part, count in (("cells", cells), ("some", FEW)):
+            (place / part).mkdir()
+            for number in range(count):
+                os.link(sources[number % len(sources)], place / part / f"{number}.bmp")
         size = sum(path.stat().st_size for path in sources) * cells // len(sources)
         # BMPs of black around a cell take a tenth of their size when they are packed.
         pack([str(place / "cells")], Place.of(str(packed)), size // 10 // PARTS)
-        one, two = [], []
+        pack([str(place / "some")], Place.of(str(few)), size)
+        each = alone(bundle, packed) / cells
+        start = took(bundle, few, place / "calls", 1) - FEW * each
+        seconds = {count: list[float]() for count in (1, 2)}
         for _ in range(ROUNDS):
-            one.append(rate(bundle, packed, place / "calls", cells, 1))
-            two.append(rate(bundle, packed, place / "calls", cells, 2))
+            for count, times in seconds.items():
+                times.append(took(bundle, packed, place / "calls", count))
+    one, two = (statistics.median(times) for times in seconds.values())
     tell(
         "nodes",
         f"predict --engine ray, ResNet-18 at 224 px, {cells:,} cells, two nodes of one core",
         "cells/s",
-        two,
-        one_node=sorted(one)[ROUNDS // 2],
-        times_one_node=sorted(two)[ROUNDS // 2] / sorted(one)[ROUNDS // 2],
+        [cells / time for time in seconds[2]],
+        one_node=cells / one,
+        times_one_node=one / two,
+        start_seconds=start,
+        core_seconds_a_cell=each,
+        one_node_over_predicted=(start + cells * each) / one,
+        two_nodes_over_predicted=(start + cells * each / 2) / two,
     )
 
 
