@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from leukoscope.cells.loader import TrainingLoader
 from leukoscope.training import trainer
 from leukoscope.training.run import Run
+from leukoscope.training.stopping import Interrupted
 from leukoscope.training.team import Team, joined
-from leukoscope.training.trainer import Interrupted, train
+from leukoscope.training.trainer import train
 
 STOP_AFTER = 7
 """Batches."""
@@ -43,7 +44,8 @@ def interrupted(run: Run, team: Team) -> None:
         advance(bar, by)
         seen += 1
         if seen == STOP_AFTER and team.rank == team.size - 1:
-            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(2):  # by the scheduler, and by torchrun
+                os.kill(os.getpid(), signal.SIGTERM)
 
     trainer.Bar.advance = counting
     with suppress(Interrupted):

@@ -29,7 +29,8 @@ from leukoscope.studies.runs import open_or_create
 from leukoscope.training.checkpoint import Checkpoint
 from leukoscope.training.reproduce import difference
 from leukoscope.training.run import Run, RunConfig
-from leukoscope.training.trainer import Diverged, Interrupted
+from leukoscope.training.stopping import Interrupted
+from leukoscope.training.trainer import Diverged
 
 SHORT, LONG, ENDLESS = 1, 20, 5000
 """Epochs; the long one is killed in the midst of them."""

@@ -23,8 +23,7 @@ from leukoscope.studies.roster import Roster
 from leukoscope.training.footprint import footprint
 from leukoscope.training.machine import device_of
 from leukoscope.training.run import Run, RunConfig
-from leukoscope.training.stopping import stop_signals
-from leukoscope.training.trainer import Interrupted
+from leukoscope.training.stopping import Interrupted, stop_signals
 
 RETRIES = 5
 """How often a run is gone on with whose process or machine died."""
