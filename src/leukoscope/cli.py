@@ -4,6 +4,7 @@ Heavy imports stand inside the commands, so that ``--help`` answers at once.
 """
 
 import errno
+import os
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -347,6 +348,8 @@ def train(
     sync_norm: SyncNorm = None,
 ) -> None:
     """Train a network from scratch, by all processes that torchrun starts of this command."""
+    # Read when torch is loaded: it would warn of what `Team.strategy` asks for.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from leukoscope.training.events import Events, summary_writer
     from leukoscope.training.team import joined
     from leukoscope.training.trainer import train as fit

@@ -125,7 +125,9 @@ class Team:
             return "auto"
         # Newer versions of torch would like another name, which older ones have not.
         warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
-        return DDPStrategy(broadcast_buffers=False)
+        # None is unused; but so the buckets stay those of the first step, also of a run that goes
+        # on: in others the gradients of three processes are added up in another order.
+        return DDPStrategy(broadcast_buffers=False, find_unused_parameters=True)
 
 
 ALONE = Team()

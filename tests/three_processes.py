@@ -1,4 +1,4 @@
-"""What one of several processes does in `training/test_team.py`: torchrun starts it, in a folder of
+"""What one of three processes does in `training/test_team.py`: torchrun starts it, in a folder of
 runs that were made and not begun.
 """
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukoscope.cells.loader import TrainingLoader
+from leukoscope.errors import LeukoscopeError
 from leukoscope.training import trainer
 from leukoscope.training.run import Run
 from leukoscope.training.stopping import Interrupted
@@ -76,7 +77,12 @@ def main(folder: Path) -> None:
         train(Run.open(folder / "whole"), None, None, team)
         interrupted(Run.open(folder / "stopped"), team)
         interrupted(Run.open(folder / "left"), team)
+        if Run.exists(folder / "killed"):
+            train(Run.open(folder / "killed"), None, None, team)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    try:
+        main(Path(sys.argv[1]))
+    except LeukoscopeError as error:
+        sys.exit(f"leukoscope: {error}")
