@@ -4,6 +4,7 @@ Heavy imports stand inside the commands, so that ``--help`` answers at once.
 """
 
 import errno
+import os
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -87,15 +88,14 @@ AllowOutside = Annotated[
         "--allow-outside", help="A table may name pictures that do not lie below its own folder."
     ),
 ]
+COMPUTES = "What computes; auto: the fastest here, measured the first time"
 EngineOption = Annotated[
-    Literal["auto", "int8", "fp32", "torch"],
-    typer.Option(help="What computes; auto: the fastest here, measured the first time."),
+    Literal["auto", "int8", "fp32", "torch"], typer.Option(help=f"{COMPUTES}.")
 ]
-Caller = Annotated[
+PredictEngine = Annotated[
     Literal["auto", "int8", "fp32", "torch", "ray"],
     typer.Option(
-        help="What computes; auto: the fastest here, measured the first time; ray: all cores of a "
-        "cluster, in integers where the bundle has them."
+        help=f"{COMPUTES}; ray: all cores of a cluster, in integers where the bundle has them."
     ),
 ]
 Machines = Annotated[
@@ -108,10 +108,10 @@ Machines = Annotated[
 Address = Annotated[
     str | None,
     typer.Option(
-        metavar="ADDR",
-        help="Of the Ray cluster, HOST:PORT or auto; its machines reach store and output by the "
-        "same paths.",
-        show_default="this machine's cores",
+        metavar="HOST:PORT",
+        help="With --engine ray: of the cluster, or auto; its machines reach what is read and "
+        "written by the same names.",
+        show_default="this machine's cores, for this command",
     ),
 ]
 CORES = cores()
@@ -281,7 +281,11 @@ def prepare(
     allow_outside: AllowOutside = False,
     shards: Annotated[
         int,
-        typer.Option(min=1, help="Files of pixels: of several machines, each needs only its own."),
+        typer.Option(
+            min=1,
+            max=512,  # files that are open at once
+            help="Files of pixels: of several machines, each needs only its own.",
+        ),
     ] = 1,
     seed: Seed = 0,
 ) -> None:
@@ -344,6 +348,8 @@ def train(
     sync_norm: SyncNorm = None,
 ) -> None:
     """Train a network from scratch, by all processes that torchrun starts of this command."""
+    # Read when torch is loaded: it would warn of what `Team.strategy` asks for.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from leukoscope.training.events import Events, summary_writer
     from leukoscope.training.team import joined
     from leukoscope.training.trainer import train as fit
@@ -489,6 +495,7 @@ def compare(
     from leukoscope.studies import architectures
     from leukoscope.studies.crew import hired
 
+    _assert_joined(engine, address)
     planned = architectures.plan(
         store,
         [name.strip() for name in models.split(",")],
@@ -574,6 +581,7 @@ def study(
     from leukoscope.studies.crew import hired
     from leukoscope.studies.table import study as named
 
+    _assert_joined(engine, address)
     chosen = named(name)
     setup = chosen.setup(
         store,
@@ -615,11 +623,11 @@ def export(
     """Make a bundle: the trained model as files that call cells without PyTorch."""
     from leukoscope.evaluation.ensemble import opened
     from leukoscope.inference.describe import describe
-    from leukoscope.inference.export import export as pack
+    from leukoscope.inference.export import export as make
     from leukoscope.reporting import card
 
     source = opened(run)
-    print(describe(pack(source, output, card.card(source))))
+    print(describe(make(source, output, card.card(source))))
 
 
 @app.command()
@@ -662,7 +670,7 @@ def predict(
             "s3://bucket/prefix, …, of Parquet files.",
         ),
     ],
-    engine: Caller = "auto",
+    engine: PredictEngine = "auto",
     coverage: Annotated[
         float | None,
         typer.Option(
@@ -676,14 +684,7 @@ def predict(
     ] = None,
     allow_outside: AllowOutside = False,
     threads: Threads = CORES,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            help="With --engine ray: of the cluster, or auto.",
-            show_default="one of this machine, for this command",
-        ),
-    ] = None,
+    address: Address = None,
 ) -> None:
     """Call cells: one row a picture, in the order in which they were named.
 
@@ -692,6 +693,7 @@ def predict(
     """
     from leukoscope.inference.bundle import Bundle
 
+    _assert_joined(engine, address)
     if engine == "ray":
         _without(context, "threads", "subject_summary")
         from leukoscope.inference import archive
@@ -700,8 +702,6 @@ def predict(
         whole, place = Bundle.open(bundle), Place.of(output)
         print(archive.predict(whole, sources, place, coverage, address, allow_outside))
         return
-    if address:
-        raise BadInputError("--address is that of a cluster: it takes --engine ray")
     from leukoscope.inference import calls as tables
     from leukoscope.inference import inputs, subjects
     from leukoscope.inference.model import Model
@@ -725,6 +725,12 @@ def predict(
     if subject_summary:
         tables.write(subjects.by_subject(calls, opened.info.points[0]), subject_summary)
     print(f"\nwritten to {' and '.join(map(str, targets))}")
+
+
+def _assert_joined(engine: str, address: str | None) -> None:
+    """Refuse the address of a cluster that is not asked for."""
+    if address and engine != "ray":
+        raise BadInputError("--address names a Ray cluster: it takes --engine ray")
 
 
 def _without(context: typer.Context, *names: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from leukoscope.cores import cores
-from leukoscope.errors import BadInputError, needs_extra
+from leukoscope.errors import BadInputError, LeukoscopeError, needs_extra
 
 ANSWER_SECONDS = 10.0
 """Within which a machine has to answer."""
@@ -28,10 +28,12 @@ def joined(address: str | None) -> Iterator[None]:
 
     Raises:
         BadInputError: Ray is not installed, no cluster answers, or one of another version.
+        LeukoscopeError: the cluster failed. An error in what it was given to do is raised as it is.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
     with needs_extra("scale"):
         import ray
+        from ray.exceptions import RayError, RayTaskError
     if address:
         _assert_answers(address)
     where = {"address": address} if address else {"address": "local", "num_cpus": cores()}
@@ -41,6 +43,10 @@ def joined(address: str | None) -> Iterator[None]:
         raise BadInputError(f"the Ray cluster at {address} cannot be joined: {error}") from error
     try:
         yield
+    except RayTaskError:
+        raise
+    except RayError as error:
+        raise LeukoscopeError(f"the cluster failed: {error}; started again, it goes on") from error
     finally:
         ray.shutdown()
 
@@ -54,7 +60,7 @@ def _assert_answers(address: str) -> None:
     if port.isdecimal():  # and is no `auto`
         try:
             socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
-        except OSError as error:
+        except (OSError, OverflowError, UnicodeError) as error:  # no such port, no such name
             raise BadInputError(f"no Ray cluster answers at {address}: {error}") from error
     words = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
     found = subprocess.run(

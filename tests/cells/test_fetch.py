@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from leukoscope.cells import cnmc, fetch, manifest
-from leukoscope.cells.shards import unpack
+from leukoscope.cells.huggingface import unpack
 from leukoscope.cells.sources import read_sources
 from leukoscope.errors import BadInputError
 

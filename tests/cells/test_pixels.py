@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from leukoscope.cells.features import features
 from leukoscope.cells.gather import Gather
 from leukoscope.cells.loader import TrainingLoader
 from leukoscope.cells.pixels import names
 from leukoscope.cells.store import Store, prepare
+from leukoscope.cli import app
 from leukoscope.errors import BadInputError
 
 
@@ -97,3 +99,9 @@ def test_more_processes_than_shards_are_refused(shards: Store) -> None:
 def test_more_shards_than_cells_of_a_class_are_refused(cells: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="50 shards"):
         prepare(cells, tmp_path / "store", size=32, shards=50)
+
+
+def test_more_shards_than_files_that_may_be_open_are_refused() -> None:
+    found = CliRunner().invoke(app, ["prepare", "cells.csv", "-o", "store", "--shards", "2000"])
+    assert found.exit_code == 2
+    assert "512" in found.output

@@ -43,3 +43,21 @@ def test_a_terminal_keeps_a_table(
     (row,) = {line for line in capsys.readouterr().err.splitlines() if "fold0" in line}
     cells = [cell.strip() for cell in row.split("│")[1:-1]]
     assert cells == ["resnet18/fold0", "2/3", "0.912", "136", "running on node7, retried 1"]
+
+
+def test_a_history_that_cannot_be_read_now_is_shown_as_it_was(
+    runs: list[Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    unread = runs[1].folder / "history.csv"
+    unread.mkdir()
+    with Roster(runs) as roster:
+        runs[0].write_history([{"epoch": 1, **EPOCH}])
+        roster.show(["running on node7", "waiting"])
+        (runs[0].folder / "history.csv").write_bytes(b"")
+        roster.show(["done", "waiting"])
+    known = "epoch 1/3  validation AUROC 0.912  136 images/s"
+    assert capsys.readouterr().err.splitlines() == [
+        f"resnet18/fold0  running on node7  {known}",
+        "resnet34  waiting  epoch ?",
+        f"resnet18/fold0  done  {known}",
+    ]

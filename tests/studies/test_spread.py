@@ -10,26 +10,34 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import MagicMock
 
 import pytest
+import torch
+from typer.testing import CliRunner
 
 pytest.importorskip("ray")
 from ray.cluster_utils import Cluster
+from ray.exceptions import RayTaskError, WorkerCrashedError
 
 from leukoscope.cells.store import Store
-from leukoscope.errors import BadInputError
+from leukoscope.cli import app
+from leukoscope.errors import BadInputError, LeukoscopeError
 from leukoscope.evaluation.result import predictions_file
 from leukoscope.lock import InUse, held
 from leukoscope.studies import spread as spreading
 from leukoscope.studies.architectures import compare
+from leukoscope.studies.board import Board, Said
 from leukoscope.studies.crew import Crew, hired
 from leukoscope.studies.runs import open_or_create
 from leukoscope.training.checkpoint import Checkpoint
 from leukoscope.training.reproduce import difference
 from leukoscope.training.run import Run, RunConfig
-from leukoscope.training.trainer import Diverged, Interrupted
+from leukoscope.training.stopping import Interrupted
+from leukoscope.training.trainer import Diverged
 
 SHORT, LONG, ENDLESS = 1, 20, 5000
 """Epochs; the long one is killed in the midst of them."""
@@ -43,11 +51,9 @@ from leukoscope.studies.crew import hired
 from leukoscope.training.run import RunConfig
 
 spread.footprint = lambda config: 0
-address, folder, *planned = sys.argv[1:]
-configs = {Path(name): RunConfig.model_validate_json(text)
-           for name, text in zip(planned[::2], planned[1::2], strict=True)}
+address, folder, config = sys.argv[1:]
 with hired("ray", address) as crew:
-    compare(configs, Path(folder), crew)
+    compare({Path("long"): RunConfig.model_validate_json(config)}, Path(folder), crew)
 """
 
 
@@ -101,15 +107,42 @@ def wait_for(what: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
+@contextmanager
+def meanwhile(act: Callable[[], None]) -> Iterator[None]:
+    """Do something beside the block, which is interrupted where that fails, or nothing ends."""
+    over = threading.Event()
+
+    def interrupt() -> None:
+        if not over.is_set():
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def acted() -> None:
+        try:
+            act()
+        except BaseException:
+            interrupt()
+            raise
+
+    bound = threading.Timer(400, interrupt)
+    bound.start()
+    with ThreadPoolExecutor(1) as pool:
+        acting = pool.submit(acted)
+        try:
+            yield
+        finally:
+            over.set()
+            bound.cancel()
+            acting.result()
+
+
 def epochs(folder: Path) -> int:
     return len(Run.open(folder).history) if Run.exists(folder) else 0
 
 
-def trainer_of(folder: Path) -> int:
-    """Return the process that holds the run."""
+def trainer_of(folder: Path) -> int | None:
+    """Return the process that holds the run; None: it is just being written which."""
     found = re.match(r"process (\d+) ", (folder / ".lock").read_text(encoding="utf-8"))
-    assert found
-    return int(found[1])
+    return int(found[1]) if found else None
 
 
 def lives(process: int) -> bool:
@@ -130,50 +163,47 @@ def assert_same(folder: Path, local: Path, planned: Mapping[Path, RunConfig]) ->
             assert files[0] == files[1]
 
 
-def test_a_killed_process_is_gone_on_from_its_checkpoint(
+def test_whatever_dies_is_gone_on_from_its_checkpoint(
+    address: str,
     crew: Crew,
     planned: dict[Path, RunConfig],
     local: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """First the driver dies, then a process of the driver that goes on."""
+    long = tmp_path / "long"
+    shutil.copytree(local / "short", tmp_path / "short")
+    kept = Run.open(tmp_path / "short").checkpoint("last").stat().st_mtime_ns
+    words = [address, str(tmp_path), planned[Path("long")].model_dump_json()]
+    driver = subprocess.Popen([sys.executable, "-c", DRIVER, *words])
+    try:
+        wait_for(lambda: epochs(long) >= 2)
+        orphan = trainer_of(long)
+    finally:
+        driver.kill()
+        driver.wait()
     killed = []
 
     def kill() -> None:
-        wait_for(lambda: epochs(tmp_path / "long") >= 2)
-        killed.append(trainer_of(tmp_path / "long"))
+        wait_for(lambda: trainer_of(long) not in (None, orphan))
+        before = epochs(long)
+        wait_for(lambda: epochs(long) > before)
+        killed.append(trainer_of(long))
         os.kill(killed[0], signal.SIGKILL)
+        assert epochs(long) < LONG
 
-    killer = threading.Thread(target=kill)
-    killer.start()
-    compare(planned, tmp_path, crew)
-    killer.join()
+    with meanwhile(kill):
+        compare(planned, tmp_path, crew)
+    assert trainer_of(long) not in (orphan, *killed)
+    wait_for(lambda: not lives(orphan))
     assert_same(tmp_path, local, planned)
-    assert trainer_of(tmp_path / "long") != killed[0]
+    assert Run.open(tmp_path / "short").checkpoint("last").stat().st_mtime_ns == kept
     assert re.search(
         r"^long  done, retried 1  epoch 20/20  validation AUROC [01]\.\d{3}  \d+ images/s$",
         capsys.readouterr().err,
         re.MULTILINE,
     )
-
-
-def test_a_killed_driver_is_started_again(
-    address: str, crew: Crew, planned: dict[Path, RunConfig], local: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(local / "short", tmp_path / "short")
-    kept = Run.open(tmp_path / "short").checkpoint("last").stat().st_mtime_ns
-    told = [word for place, one in planned.items() for word in (str(place), one.model_dump_json())]
-    driver = subprocess.Popen([sys.executable, "-c", DRIVER, address, str(tmp_path), *told])
-    wait_for(lambda: epochs(tmp_path / "long") >= 2)
-    orphan = trainer_of(tmp_path / "long")
-    driver.kill()
-    driver.wait()
-    assert epochs(tmp_path / "long") < LONG
-    compare(planned, tmp_path, crew)
-    assert trainer_of(tmp_path / "long") != orphan
-    wait_for(lambda: not lives(orphan))
-    assert_same(tmp_path, local, planned)
-    assert Run.open(tmp_path / "short").checkpoint("last").stat().st_mtime_ns == kept
 
 
 def test_an_error_is_told_as_here_and_ends_it_for_all(
@@ -191,24 +221,35 @@ def test_an_error_is_told_as_here_and_ends_it_for_all(
     assert ends == {"one": "stopped", "bad": "failed", "other": "stopped"}
 
 
-def test_an_interruption_leaves_checkpoints(crew: Crew, store: Store, tmp_path: Path) -> None:
+def test_an_interruption_leaves_checkpoints(
+    crew: Crew,
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Falling(Board):  # what cannot be shown ends no training
+        def told(self) -> dict[int, Said]:
+            os._exit(1)
+
+    monkeypatch.setattr(spreading, "Board", Falling)
     folders = [tmp_path / name for name in ("one", "two")]
 
     def interrupt() -> None:
         wait_for(lambda: all(epochs(folder) for folder in folders))
         os.kill(os.getpid(), signal.SIGINT)
 
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(Interrupted, match="started again it keeps what is finished"):
-        compare({Path(folder.name): config(store, ENDLESS) for folder in folders}, tmp_path, crew)
-    thread.join()
+    configs = {Path(folder.name): config(store, ENDLESS) for folder in folders}
+    with meanwhile(interrupt), pytest.raises(Interrupted, match="started again it keeps what is"):
+        compare(configs, tmp_path, crew)
+    told = capsys.readouterr().err
     for folder in folders:
         run = Run.open(folder)
         assert not run.finished
         assert Checkpoint.load(run.checkpoint("last")).progress.epoch == len(run.history)
         with held(folder):  # nobody trains it any more
             pass
+        assert re.search(rf"^{folder.name}  stopped  epoch", told, re.MULTILINE)
 
 
 def test_what_no_machine_can_take_is_said(crew: Crew, store: Store, tmp_path: Path) -> None:
@@ -239,6 +280,69 @@ def test_a_run_in_use_is_waited_for(
         spreading._sitting(board, 3, work, run.folder)
 
 
-def test_an_address_goes_with_a_cluster() -> None:
-    with pytest.raises(BadInputError, match="--engine ray"), hired("local", "auto"):
-        pass
+@pytest.mark.parametrize("cause", [Diverged("no number"), OSError("no space"), None])
+def test_an_error_of_the_work_is_told_itself(cause: Exception | None, tmp_path: Path) -> None:
+    mistake = RayTaskError("sitting", "Traceback: ...", cause or KeyError("epoch"))
+    fault = spreading._fault(mistake, MagicMock(folder=tmp_path))
+    assert fault is (cause or mistake)
+
+
+def test_a_process_that_dies_again_and_again_is_told(tmp_path: Path) -> None:
+    fault = spreading._fault(WorkerCrashedError(), MagicMock(folder=tmp_path))
+    assert type(fault) is LeukoscopeError
+    assert str(fault).startswith(f"{tmp_path}: its process died and was begun anew up to 5 times")
+
+
+@pytest.mark.parametrize(
+    ("device", "found", "finished", "needs"),
+    [
+        ("cpu", "cpu", False, (3, 0, 1.2 * 2**20)),
+        ("auto", "cpu", False, (3, 0, 1.2 * 2**20)),
+        ("auto", "cuda", False, (3, 1, 1.2 * 2**20)),
+        ("cuda", None, False, (3, 1, 0)),  # which this machine has not, to measure it
+        ("cuda", None, True, (1, 0, 0)),
+    ],
+)
+def test_a_run_takes_its_threads_a_card_and_memory(
+    device: str,
+    found: str | None,
+    finished: bool,
+    needs: tuple[float, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def device_of(_: str) -> torch.device:
+        if not found:
+            raise BadInputError("no such device here")
+        return torch.device(found)
+
+    monkeypatch.setattr(spreading, "device_of", device_of)
+    run = MagicMock(config=MagicMock(device=device, threads=3), finished=finished)
+    assert tuple(spreading._needs(run).values()) == pytest.approx(needs, abs=1)
+
+
+def test_a_run_whose_machine_is_gone_is_shown_as_waiting() -> None:
+    board = Board()
+    for number, node in enumerate(["here", "gone", "gone", "here"]):
+        board.start(number, f"node {node}", node)
+    board.start(1, "node gone", "gone")
+    board.wait(3, "in use")
+    card, core = {"CPU": 1.0, "GPU": 1.0}, {"CPU": 1.0, "GPU": 0.0}
+    states = spreading._states(
+        [core, core, card, core, core, core], board.told(), {4: "done"}, {"here": {"CPU": 1.0}}
+    )
+    assert states == [
+        "running on node here",
+        "waiting, retried 1",
+        "waiting: no machine that lives has what it takes",
+        "waiting: in use",
+        "done",
+        "waiting",
+    ]
+
+
+@pytest.mark.parametrize(("command", "what"), [("compare", []), ("study", ["depth"])])
+def test_an_address_goes_with_a_cluster(command: str, what: list[str]) -> None:
+    words = [command, *what, "store", "-o", "runs", "--address", "auto"]
+    found = CliRunner().invoke(app, words)
+    assert isinstance(found.exception, BadInputError)
+    assert "--engine ray" in str(found.exception)

@@ -21,13 +21,14 @@ from leukoscope.reporting.studies import write_study
 from leukoscope.reporting.study_figures import FIGURES
 from leukoscope.studies import gradient_flow, learning_rate, runs
 from leukoscope.studies.candidates import Candidate, Candidates
-from leukoscope.studies.crew import Work, alone
+from leukoscope.studies.crew import Task, alone
 from leukoscope.studies.finding import Finding
 from leukoscope.studies.study import Setup
 from leukoscope.studies.table import STUDIES, study
 from leukoscope.training.checkpoint import Checkpoint
 from leukoscope.training.run import Run
-from leukoscope.training.trainer import Diverged, Interrupted
+from leukoscope.training.stopping import Interrupted
+from leukoscope.training.trainer import Diverged
 
 SHALLOW, DEEP = "small3", "small7"
 
@@ -85,7 +86,7 @@ class FarCrew:
     def __init__(self) -> None:
         self.called = 0
 
-    def __call__(self, work: Work, runs: Sequence[Run]) -> None:
+    def __call__(self, work: Task, runs: Sequence[Run]) -> None:
         self.called += 1
         alone(pickle.loads(pickle.dumps(work)), [Run.open(run.folder) for run in runs])
 

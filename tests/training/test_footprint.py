@@ -5,6 +5,7 @@ import pytest
 from leukoscope.cells.store import Store
 from leukoscope.errors import LeukoscopeError
 from leukoscope.training import footprint
+from leukoscope.training.recipe import recipe
 from leukoscope.training.run import RunConfig
 
 pytestmark = [
@@ -30,8 +31,12 @@ def test_a_training_is_measured_once(
     assert footprint.footprint(config) == found
     longer = config.recipe.model_copy(update={"epochs": 99})
     assert footprint.footprint(config.model_copy(update={"recipe": longer})) == found
-    larger = config.recipe.model_copy(update={"batch_size": 9})
-    assert footprint.footprint(config.model_copy(update={"recipe": larger})) == 7
+    others = ["batch_size=9", "mixup=0.4", "augmentation.rotation=true"]
+    for changed in others:
+        other = {"recipe": recipe("lab", ["batch_size=8", changed])}
+        assert footprint.footprint(config.model_copy(update=other)) == 7
+    monkeypatch.setattr(Store, "labels", range(10**6))
+    assert footprint.footprint(config) == 7
 
 
 def test_steps_that_fail_are_said(config: RunConfig) -> None:

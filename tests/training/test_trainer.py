@@ -30,8 +30,9 @@ from leukoscope.training.checkpoint import Checkpoint
 from leukoscope.training.optimizer import optimizer_of
 from leukoscope.training.recipe import recipe
 from leukoscope.training.run import Run, RunConfig
+from leukoscope.training.stopping import Interrupted
 from leukoscope.training.teacher import taught
-from leukoscope.training.trainer import Diverged, Interrupted, train
+from leukoscope.training.trainer import Diverged, train
 
 SETTINGS = ["batch_size=8", "epochs=3", "learning_rate=0.01", "momentum=0.9"]
 MACHINE_COLUMNS = ["images_per_second", "seconds"]

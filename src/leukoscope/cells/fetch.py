@@ -11,7 +11,7 @@ from typing import Literal
 import pandas as pd
 
 from leukoscope.cells import cnmc, manifest
-from leukoscope.cells.shards import unpack
+from leukoscope.cells.huggingface import unpack
 from leukoscope.cells.sources import read_sources
 from leukoscope.errors import BadInputError, LeukoscopeError, needs_extra
 

@@ -152,7 +152,6 @@ def _called(
     with joined(address):
         import ray
         import ray.data
-        from ray.exceptions import RayError
 
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False  # there is one
@@ -170,15 +169,10 @@ def _called(
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=cpus, initial_size=cpus),
             fn_constructor_args=[sent, by, target.address, target.path],
         )
-        try:
-            for batch in called.iter_batches(batch_size=None, prefetch_batches=0):
-                rows = zip(*(batch[name] for name in COUNTED), strict=True)
-                for row, reason in zip(rows, batch["reason"], strict=True):
-                    yield dict(zip(COUNTED, map(int, row), strict=True)), str(reason)
-        except RayError as error:
-            raise LeukoscopeError(
-                f"the cluster failed; started again, it goes on: {error}"
-            ) from error
+        for batch in called.iter_batches(batch_size=None, prefetch_batches=0):
+            rows = zip(*(batch[name] for name in COUNTED), strict=True)
+            for row, reason in zip(rows, batch["reason"], strict=True):
+                yield dict(zip(COUNTED, map(int, row), strict=True)), str(reason)
 
 
 def needed(bundle: Bundle, engine: EngineName) -> dict[str, bytes]:

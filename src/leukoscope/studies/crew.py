@@ -9,22 +9,21 @@ from contextlib import contextmanager
 from typing import Literal
 
 from leukoscope.cluster import joined
-from leukoscope.errors import BadInputError
 from leukoscope.training.run import Run
 
 Engine = Literal["local", "ray"]
 
-Work = Callable[[Run], object]
+Task = Callable[[Run], object]
 """Trains a run, and may measure it; what is done already it does not do again.
 
 A function of a module, or a `partial` of one: it may travel to another machine.
 """
 
-Crew = Callable[[Work, Sequence[Run]], None]
+Crew = Callable[[Task, Sequence[Run]], None]
 """Does work on each run; an error of one ends it for all."""
 
 
-def alone(work: Work, runs: Sequence[Run]) -> None:
+def alone(work: Task, runs: Sequence[Run]) -> None:
     """Do `work` on one of `runs` after the other, in this process."""
     for run in runs:
         work(run)
@@ -36,14 +35,12 @@ def hired(engine: Engine, address: str | None) -> Iterator[Crew]:
 
     Args:
         engine: ``local``: this process; ``ray``: a task a run.
-        address: of a cluster, as for `leukoscope.cluster.joined`.
+        address: of the cluster, as for `leukoscope.cluster.joined`.
 
     Raises:
         BadInputError: the cluster cannot be joined.
     """
     if engine == "local":
-        if address:
-            raise BadInputError("--address names a Ray cluster: it goes with --engine ray")
         yield alone
         return
     with joined(address):

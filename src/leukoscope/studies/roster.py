@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from leukoscope.errors import BadInputError
 from leukoscope.training.run import Run
 
 COLUMNS = ("run", "epoch", "validation AUROC", "images/s", "state")
@@ -42,7 +43,7 @@ class Roster:
     def show(self, states: Sequence[str]) -> None:
         """Show the runs as their folders are now, and what is said of each."""
         rows: dict[int, Row] = {
-            number: (self.names[number], *_progress(run), state)
+            number: (self.names[number], *self._progress(number, run), state)
             for number, (run, state) in enumerate(zip(self.runs, states, strict=True))
         }
         if self.live:
@@ -56,8 +57,15 @@ class Roster:
                     print(_line(row), file=sys.stderr, flush=True)
         self.shown = rows
 
+    def _progress(self, number: int, run: Run) -> Row:
+        """Return what is known of a run now, or was when it was last looked at."""
+        try:
+            return _progress(run)
+        except BadInputError:  # of a file that is being replaced a file server may not tell
+            return self.shown[number][1:-1] if number in self.shown else ("?", "", "")
 
-def _progress(run: Run) -> tuple[str, str, str]:
+
+def _progress(run: Run) -> Row:
     """Return the epochs closed, the last one's AUROC and its speed."""
     history, epochs = run.history, run.config.recipe.epochs
     if history.empty:

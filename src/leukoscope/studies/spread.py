@@ -7,6 +7,7 @@ but what each task says of itself.
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,13 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from leukoscope.errors import BadInputError, LeukoscopeError
 from leukoscope.lock import InUse
-from leukoscope.studies.board import Board
-from leukoscope.studies.crew import Work
+from leukoscope.studies.board import Board, Said
+from leukoscope.studies.crew import Task
 from leukoscope.studies.roster import Roster
 from leukoscope.training.footprint import footprint
 from leukoscope.training.machine import device_of
 from leukoscope.training.run import Run, RunConfig
-from leukoscope.training.stopping import stop_signals
-from leukoscope.training.trainer import Interrupted
+from leukoscope.training.stopping import Interrupted, stop_signals
 
 RETRIES = 5
 """How often a run is gone on with whose process or machine died."""
@@ -37,11 +37,16 @@ POLL_SECONDS = 1.0
 SPARE = 1.2
 """Of memory, beside what was measured: evaluation, and what Ray itself takes of a process."""
 
+NOWHERE = "waiting: no machine that lives has what it takes"
+
 Needs = dict[str, float]
 """What of a machine a run takes, by Ray's names."""
 
+Machines = dict[str, Needs]
+"""What each living machine has, by Ray's identifier of it."""
 
-def spread(work: Work, runs: Sequence[Run]) -> None:
+
+def spread(work: Task, runs: Sequence[Run]) -> None:
     """Do `work` on all `runs`, as many at a time as the cluster this process has joined can take.
 
     A task whose process or machine dies is begun anew elsewhere. An error of the work itself is
@@ -54,8 +59,9 @@ def spread(work: Work, runs: Sequence[Run]) -> None:
     """
     runs = [replace(run, folder=run.folder.absolute()) for run in runs]
     needs = [_needs(run) for run in runs]
+    machines = _machines()
     for run, need in zip(runs, needs, strict=True):
-        _assert_possible(run, need)
+        _assert_possible(run, need, machines)
     # Beside its driver it lives as long as that does.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     board: Any = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
@@ -71,7 +77,7 @@ def spread(work: Work, runs: Sequence[Run]) -> None:
         ).remote(board, number, work, run.folder): number
         for number, (run, need) in enumerate(zip(runs, needs, strict=True))
     }
-    said: dict[int, tuple[str, int]] = {}
+    said: dict[int, Said] = {}
     ended: dict[int, str] = {}
     asked = board.told.remote()
     failure: BaseException | None = None
@@ -95,17 +101,21 @@ def spread(work: Work, runs: Sequence[Run]) -> None:
                 failure = fault
                 for task in tasks:
                     ray.cancel(task)  # as Ctrl-C: it writes a checkpoint
-            if ray.wait([asked], timeout=0)[0]:  # a board that is not there yet holds nothing up
-                said, asked = ray.get(asked), board.told.remote()
-            roster.show(_states(len(runs), said, ended))
-        roster.show(_states(len(runs), ray.get(board.told.remote()), ended))
+            with suppress(RayError):  # work goes on that cannot be shown
+                machines = _machines()
+                if ray.wait([asked], timeout=0)[0]:  # a board that is not there holds nothing up
+                    said, asked = ray.get(asked), board.told.remote()
+            roster.show(_states(needs, said, ended, machines))
+        with suppress(RayError):
+            said = ray.get(board.told.remote())
+        roster.show(_states(needs, said, ended, machines))
     if failure:
         raise failure
 
 
-def _sitting(board: Any, number: int, work: Work, folder: Path) -> None:
+def _sitting(board: Any, number: int, work: Task, folder: Path) -> None:
     """Do `work` on the run in `folder`; the task."""
-    board.start.remote(number, platform.node())
+    board.start.remote(number, platform.node(), ray.get_runtime_context().get_node_id())
     until = time.monotonic() + PATIENCE
     while True:
         try:
@@ -120,11 +130,15 @@ def _sitting(board: Any, number: int, work: Work, folder: Path) -> None:
             return
 
 
-def _states(runs: int, said: Mapping[int, tuple[str, int]], ended: Mapping[int, str]) -> list[str]:
-    """Return what each of `runs` is doing: how it ended, or what it said last."""
+def _states(
+    needs: Sequence[Needs], said: Mapping[int, Said], ended: Mapping[int, str], machines: Machines
+) -> list[str]:
+    """Return what each run is doing: how it ended, or what it said last on a machine that lives."""
     states = []
-    for number in range(runs):
-        doing, again = said.get(number, ("waiting", 0))
+    for number, need in enumerate(needs):
+        doing, node, again = said.get(number, Said())
+        if node not in machines:
+            doing = "waiting" if _possible(need, machines) else NOWHERE
         state = ended.get(number, doing)
         states.append(f"{state}, retried {again}" if again else state)
     return states
@@ -169,13 +183,21 @@ def _device_is_here(config: RunConfig) -> bool:
     return True
 
 
-def _assert_possible(run: Run, needs: Needs) -> None:
-    """Refuse what would wait for ever."""
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    if not any(
+def _machines() -> Machines:
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    return {node["NodeID"]: node["Resources"] for node in nodes if node["Alive"]}
+
+
+def _possible(needs: Needs, machines: Machines) -> bool:
+    return any(
         all(machine.get(name, 0) >= amount for name, amount in needs.items())
-        for machine in machines
-    ):
+        for machine in machines.values()
+    )
+
+
+def _assert_possible(run: Run, needs: Needs, machines: Machines) -> None:
+    """Refuse what would wait for ever."""
+    if not _possible(needs, machines):
         raise BadInputError(
             f"no machine of the cluster has what {run.folder} takes: {needs['CPU']:.0f} cores, "
             f"{needs['GPU']:.0f} cards, {needs['memory'] / 2**30:.1f} GiB of memory. Fewer "

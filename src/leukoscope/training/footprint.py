@@ -31,7 +31,8 @@ STEPS = 2
 def footprint(config: RunConfig) -> int | None:
     """Return the peak of resident memory of a training by `config`, in bytes.
 
-    It is measured the first time that such a network, batch, size and precision is asked for.
+    It is measured the first time that such a network, batch, size, precision and number of cells
+    is asked for.
 
     Returns:
         None where the system does not tell.
@@ -41,16 +42,18 @@ def footprint(config: RunConfig) -> int | None:
     """
     if not STATUS.exists():
         return None
-    size = Store.open(Path(config.store)).info.preprocessing.size
-    recipe = config.recipe
+    store, recipe = Store.open(Path(config.store)), config.recipe
+    size = store.info.preprocessing.size
     depends = [config.model, *(f"{name}={value}" for name, value in config.model_options.items())]
     depends += [f"batch {recipe.batch_size}", f"parts {config.micro_batch}", f"{size} px"]
+    depends += [f"{len(store.labels)} cells", f"augmented {recipe.augmentation}"]
     depends += [config.device, config.precision, f"{config.threads} threads"]
     kinds = {
         "compiled": config.compile,
         "activations twice": config.checkpoint_activations,
         "averaged": recipe.averaging,
         "taught": recipe.teacher,
+        "mixed": recipe.mixup,
     }
     depends += [name for name, holds in kinds.items() if holds]
     question = f"bytes of training {', '.join(depends)}, torch {torch.__version__}"

@@ -13,7 +13,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -25,6 +25,7 @@ from torch import Tensor
 
 from leukoscope.errors import LeukoscopeError
 from leukoscope.progress import silent
+from leukoscope.training.stopping import Interrupted
 
 T = TypeVar("T")
 
@@ -39,7 +40,13 @@ PATIENCE = 20.0
 leaves the others."""
 
 ENDED = "ended"
-"""The last sign of life, of a process that needs the others no more."""
+"""The last sign of life, of a process that the others need no more."""
+
+
+GONE = (
+    "gone, and the training ends; what was saved is whole: go on with --resume, with as many "
+    "processes as there are"
+)
 
 
 class Lost(LeukoscopeError):  # noqa: N818
@@ -118,7 +125,9 @@ class Team:
             return "auto"
         # Newer versions of torch would like another name, which older ones have not.
         warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
-        return DDPStrategy(broadcast_buffers=False)
+        # None is unused; but so the buckets stay those of the first step, also of a run that goes
+        # on: in others the gradients of three processes are added up in another order.
+        return DDPStrategy(broadcast_buffers=False, find_unused_parameters=True)
 
 
 ALONE = Team()
@@ -148,21 +157,23 @@ def joined() -> Iterator[Team]:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         backend = "cpu:gloo,cuda:nccl"
     dist.init_process_group(backend)
-    roll = _Roll(team)
+    roll, missed = _Roll(team), True
     try:
-        if team.first:
+        with nullcontext() if team.first else silent():
             yield team
-        else:
-            with silent():
-                yield team
+        missed = False
+    except Interrupted:  # as all are
+        missed = False
+        raise
     except RuntimeError as error:
         # torchrun ends those that are left; they have something to say first.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if gone := roll.gone():
+            missed = False  # it is another one that the others miss
             raise Lost(gone) from error
         raise
     finally:
-        roll.leave()
+        roll.leave(missed)
     dist.destroy_process_group()
 
 
@@ -195,17 +206,19 @@ class _Roll:
             before = self._called()
             time.sleep(4 * BEAT)
             after = self._called()
-        except RuntimeError:  # what keeps the store is gone itself
-            return self._sentence([0])
+        except RuntimeError:
+            return self._without_store
         still = [rank for rank in self._others if before[rank] == after[rank]]
         # Others that have missed it may have ended by now; those without a word are the cause.
         cause = [rank for rank in still if after[rank] != ENDED]
         return self._sentence(cause or still) if still else ""
 
-    def leave(self) -> None:
-        """Stop; the others do not wait for a sign of this process any more."""
+    def leave(self, missed: bool) -> None:
+        """Stop; others that go on without a process that is `missed` will take it for gone."""
         self.over.set()
         self.thread.join()
+        if missed:
+            return
         try:
             self._beat(ENDED)
         except RuntimeError:  # torchrun has ended before
@@ -232,25 +245,25 @@ class _Roll:
                 self._beat(str(self.beats))
                 signs, now = self._called(), time.monotonic()
             except RuntimeError:
-                self._end([0])
+                self._end(self._without_store)
                 return
             for rank, sign in enumerate(signs):
                 if sign != last[rank] or sign == ENDED:
                     heard[rank] = now
             last = signs
             if silent_ones := [rank for rank in self._others if now - heard[rank] > PATIENCE]:
-                self._end(silent_ones)
+                self._end(self._sentence(silent_ones))
 
-    def _end(self, lost: list[int]) -> None:
+    def _end(self, why: str) -> None:
         # The main thread may wait for ever in a collective, which nothing else would end.
         if not self.over.is_set():
-            print(f"leukoscope: {self._sentence(lost)}", file=sys.stderr, flush=True)
+            print(f"leukoscope: {why}", file=sys.stderr, flush=True)
             os._exit(Lost.exit_code)
 
     def _sentence(self, lost: list[int]) -> str:
         who = ", ".join(self.places[rank] for rank in lost)
-        verb = "is" if len(lost) == 1 else "are"
-        return (
-            f"{who} {verb} gone, and the training ends; what was saved is whole: go on with "
-            "--resume, with as many processes as there are"
-        )
+        return f"{who} {'is' if len(lost) == 1 else 'are'} {GONE}"
+
+    @property
+    def _without_store(self) -> str:
+        return f"torchrun on {os.environ['MASTER_ADDR']}, which keeps the roll, is {GONE}"

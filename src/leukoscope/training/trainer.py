@@ -42,7 +42,7 @@ from leukoscope.training.memory import checkpoint_activations, out_of_memory, pa
 from leukoscope.training.norms import synchronised
 from leukoscope.training.optimizer import optimizer_of
 from leukoscope.training.run import Run, Which
-from leukoscope.training.stopping import stop_signals
+from leukoscope.training.stopping import Interrupted, stop_signals
 from leukoscope.training.team import ALONE, Team
 
 SAVE_SECONDS = 300.0
@@ -70,12 +70,6 @@ AfterEpoch = Callable[[dict[str, float], torch.nn.Module], None]
 
 It must leave them as they are.
 """
-
-
-class Interrupted(LeukoscopeError):  # noqa: N818 - an interruption is no error of the training
-    """The user asked to stop; everything is saved."""
-
-    exit_code = 130
 
 
 class Diverged(LeukoscopeError):  # noqa: N818
@@ -211,7 +205,8 @@ class Trainer:
         done = self.progress.epoch * self.loader.cells
         done += sum(self.sizes[: self.progress.batch])
         total = recipe.epochs * self.loader.cells
-        with Bar(run.config.model, total, "images", done) as bar, stop_signals() as stop:
+        stopping = stop_signals(patient=self.team.size > 1)
+        with Bar(run.config.model, total, "images", done) as bar, stopping as stop:
             while self.progress.epoch < recipe.epochs:
                 self._epoch(bar, stop)
                 if self.team.first:

@@ -1,4 +1,4 @@
-"""What one of several processes does in `training/test_team.py`: torchrun starts it, in a folder of
+"""What one of three processes does in `training/test_team.py`: torchrun starts it, in a folder of
 runs that were made and not begun.
 """
 
@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukoscope.cells.loader import TrainingLoader
+from leukoscope.errors import LeukoscopeError
 from leukoscope.training import trainer
 from leukoscope.training.run import Run
+from leukoscope.training.stopping import Interrupted
 from leukoscope.training.team import Team, joined
-from leukoscope.training.trainer import Interrupted, train
+from leukoscope.training.trainer import train
 
 STOP_AFTER = 7
 """Batches."""
@@ -43,7 +45,8 @@ def interrupted(run: Run, team: Team) -> None:
         advance(bar, by)
         seen += 1
         if seen == STOP_AFTER and team.rank == team.size - 1:
-            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(2):  # by the scheduler, and by torchrun
+                os.kill(os.getpid(), signal.SIGTERM)
 
     trainer.Bar.advance = counting
     with suppress(Interrupted):
@@ -74,7 +77,12 @@ def main(folder: Path) -> None:
         train(Run.open(folder / "whole"), None, None, team)
         interrupted(Run.open(folder / "stopped"), team)
         interrupted(Run.open(folder / "left"), team)
+        if Run.exists(folder / "killed"):
+            train(Run.open(folder / "killed"), None, None, team)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    try:
+        main(Path(sys.argv[1]))
+    except LeukoscopeError as error:
+        sys.exit(f"leukoscope: {error}")
