@@ -3,8 +3,9 @@
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,6 @@ from objects import nodes, objects
 SMALL = 60_000
 """Bytes of a shard: a few of the drawn cells."""
 
-TIMES = 6
-"""How often each of the drawn cells is in the archive."""
-
 
 def glare(path: Path) -> None:
     """Write a picture that lies beyond the integers, for floating point to compute."""
@@ -41,12 +39,10 @@ def glare(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def folder(cells: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Hundreds of cells of 12 subjects, one of nobody's, one that cannot be read, and glare."""
+    """Cells of 12 subjects, one of nobody's, one that cannot be read, and glare."""
     folder = tmp_path_factory.mktemp("archive")
     for path in map(Path, cells["path"]):
-        uid, subject, _, *rest = path.name.split("_")
-        for image in map(str, range(TIMES)):
-            os.link(path, folder / "_".join([uid, subject, image, *rest]))
+        os.link(path, folder / path.name)
     os.link(cells["path"][0], folder / "nobody.bmp")
     (folder / "broken.bmp").write_bytes(b"BM")
     glare(folder / "glare.png")
@@ -68,13 +64,26 @@ def bucket() -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="module")
+def cluster(bucket: str) -> Iterator[Any]:
+    """Two nodes of one core, which know of the bucket; the last test that takes them kills one."""
+    with nodes(2) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def expected(bundle: Bundle, few: Path) -> pd.DataFrame:
+    """What one process says of `few`."""
+    return locally(bundle, few)
+
+
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this process do what a cluster does."""
 
     def called(
         bundle: Bundle, parts: list[Part], target: Place, by: archive.By, _: str | None
-    ) -> Iterator[tuple[dict[str, int], str]]:
+    ) -> Iterator[tuple[str, dict[str, int], str]]:
         monkeypatch.setattr("ray.get", lambda sent: sent)
         sent = archive.needed(bundle, by.engine)
         caller = Caller(sent, by, target.address, target.path)
@@ -123,37 +132,78 @@ def written(target: Place) -> dict[str, Any]:
     }
 
 
-def test_nothing_is_lost_or_doubled_when_a_node_dies(
-    bundle: Bundle, folder: Path, bucket: str
+def test_a_part_over_which_processes_end_is_told_and_all_others_are_called(
+    bundle: Bundle, few: Path, tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In S3, on two nodes, one of which is killed."""
+    shards = pack([str(few)], Place.of(str(tmp_path / "packed")), SMALL).whole.shards
+
+    class Poisoned(Caller):
+        def counted(self, part: Part) -> tuple[str, dict[str, int], str]:
+            if part.name.startswith("shard-000001"):
+                os._exit(1)
+            return super().counted(part)
+
+    monkeypatch.setattr(archive, "Caller", Poisoned)
+    monkeypatch.setattr(archive, "TRIES", 2)
+    target = Place.of(str(tmp_path / "calls"))
+    with pytest.raises(LeukoscopeError, match=r"(?s)1 of \d+ parts.*shard-000001\.parquet: 2 pro"):
+        archive.predict(bundle, [str(tmp_path / "packed")], target, None, cluster.address)
+    assert len(finished(target)) == shards - 1
+
+
+def test_nothing_is_lost_or_doubled_when_a_node_dies(
+    bundle: Bundle,
+    folder: Path,
+    bucket: str,
+    cluster: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In S3, on two nodes, one of which is killed over a part."""
     shards = pack([str(folder)], Place.of(f"{bucket}/packed"), SMALL).whole.shards
-    target = Place.of(f"{bucket}/calls")
-    with nodes(2) as cluster:
-        at = []
+    target, died, over = Place.of(f"{bucket}/calls"), tmp_path / "died", Event()
 
-        def kill() -> None:
-            while len(finished(target)) < 3 or working() < 2:
+    class Waiting(Caller):
+        """Is with its third part when the node dies: before it, or before it says that it is."""
+
+        seen = 0
+
+        def counted(self, part: Part) -> tuple[str, dict[str, int], str]:
+            self.seen += 1
+            said = super().counted(part) if self.seen < 3 or hash(part.name) % 2 else None
+            while self.seen > 2 and not died.exists():
                 time.sleep(0.05)
-            cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
-            at.append(len(finished(target)))
+            return said or super().counted(part)
 
-        killer = Thread(target=kill, daemon=True)
-        killer.start()
-        told = archive.predict(bundle, [f"{bucket}/packed"], target, None, cluster.address)
-        killer.join(timeout=5)
-        assert at[0] < shards, "it was done before"
-        expected = locally(bundle, folder)
-        assert_alike(read(target), expected)
-        assert f"{len(expected):,} pictures" in told
-        assert "1 cannot be read" in told
+    def kill() -> int:
+        """Kill a node that has an actor once parts are finished; return how many are then."""
+        while len(finished(target)) < 3 or not (at := working(cluster)):
+            assert not over.is_set(), "it was done before"
+            time.sleep(0.05)
+        cluster.remove_node(at[0], allow_graceful=False)
+        died.touch()
+        return len(finished(target))
+
+    monkeypatch.setattr(archive, "Caller", Waiting)
+    with ThreadPoolExecutor(1) as pool:
+        killer = pool.submit(kill)
+        try:
+            told = archive.predict(bundle, [f"{bucket}/packed"], target, None, cluster.address)
+        finally:
+            over.set()
+        assert killer.result() < shards
+    expected = locally(bundle, folder)
+    assert_alike(read(target), expected)
+    assert f"{len(expected):,} pictures" in told
+    assert "1 cannot be read" in told
 
 
-def working() -> int:
-    """Count the actors that live, as the cluster sees it."""
+def working(cluster: Any) -> list[Any]:
+    """Return the nodes on which actors live that take a core, as the cluster sees it."""
     from ray._private.state import actors
 
-    return sum(actor["State"] == "ALIVE" for actor in actors().values())
+    at = {actor["Address"]["NodeID"] for actor in actors().values() if actor["State"] == "ALIVE"}
+    return [node for node in cluster.worker_nodes if node.node_id in at]
 
 
 def test_pictures_that_are_not_packed_are_called_where_they_lie(

@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from leukoscope.cells import manifest
 from leukoscope.errors import BadInputError, LeukoscopeError
-from leukoscope.inference import inputs, listing, shard
+from leukoscope.inference import inputs, inventory, shard
 from leukoscope.inference.pack import describe, pack
 from leukoscope.inference.storage import Place
 from objects import objects
@@ -36,7 +36,7 @@ def folder(cells: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
-    with objects("hospital") as address:
+    with objects("ward") as address:
         yield address
 
 
@@ -161,10 +161,10 @@ def test_a_store_that_does_not_answer_is_no_fault_of_the_pictures(
         raise OSError("AWS Error NETWORK_CONNECTION")
 
     monkeypatch.setattr(Place, "opened", silent)
-    assert listing.fetched(place, "one").reason == "AWS Error NETWORK_CONNECTION"
+    assert inventory.fetched(place, "one").reason == "AWS Error NETWORK_CONNECTION"
     monkeypatch.setattr(Place, "exists", lambda _: place.size() and silent())
     with pytest.raises(OSError, match="NETWORK"):
-        listing.fetched(place, "one")
+        inventory.fetched(place, "one")
     with pytest.raises(LeukoscopeError, match="no such file"):
         Place.of("memory://gone").size()
 
@@ -193,7 +193,8 @@ def test_a_shard_is_held_a_row_group_at_a_time(
     assert len(rows) > 3
     assert max(rows) <= 5  # two of which are nearly empty
     fetched = [
-        picture.fetch() for picture, _ in shard.pictures(place.below("shard-000000.parquet"))
+        picture.fetch()
+        for picture, _ in shard.Reader(1).pictures(place.below("shard-000000.parquet"))
     ]
     assert [upload.content for upload in fetched] == packed(place)["content"].tolist()
 
@@ -207,4 +208,4 @@ def test_a_damaged_shard_is_told(folder: Path, tmp_path: Path) -> None:
         inputs.find([path])
     parquet.write_table(pa.table({"path": ["x"]}), tmp_path / "other.parquet")
     with pytest.raises(BadInputError, match="no packed pictures"):
-        list(shard.pictures(Place.of(str(tmp_path / "other.parquet"))))
+        list(shard.Reader(1).pictures(Place.of(str(tmp_path / "other.parquet"))))
