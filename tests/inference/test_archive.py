@@ -1,6 +1,8 @@
 """An archive, called by a cluster: as by one process, each cell once, whatever dies meanwhile."""
 
 import os
+import shutil
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,9 +23,10 @@ from leukoscope.errors import BadInputError, LeukoscopeError
 from leukoscope.inference import archive, inputs
 from leukoscope.inference.archive import Caller
 from leukoscope.inference.bundle import Bundle
+from leukoscope.inference.inventory import files
 from leukoscope.inference.model import Model
 from leukoscope.inference.pack import pack
-from leukoscope.inference.part import FINISHED, Part, prefix_of
+from leukoscope.inference.part import FINISHED, Part, plan, prefix_of
 from leukoscope.inference.storage import Place
 from objects import nodes, objects
 
@@ -207,21 +210,25 @@ def working(cluster: Any) -> list[Any]:
 
 
 def test_pictures_that_are_not_packed_are_called_where_they_lie(
-    bundle: Bundle, few: Path, bucket: str, here: None, monkeypatch: pytest.MonkeyPatch
+    bundle: Bundle,
+    few: Path,
+    bucket: str,
+    here: None,
+    expected: pd.DataFrame,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("leukoscope.inference.part.PICTURES", 3)
     for path in few.iterdir():
         Place.of(f"{bucket}/raw/{path.name}").write(path.read_bytes())
     target = Place.of(f"{bucket}/raw-calls")
     archive.predict(bundle, [f"{bucket}/raw"], target, None, None)
-    expected = locally(bundle, few)
-    expected["path"] = [f"{bucket}/raw/{Path(path).name}" for path in expected["path"]]
-    assert_alike(read(target), expected)
+    there = [f"{bucket}/raw/{Path(path).name}" for path in expected["path"]]
+    assert_alike(read(target), expected.assign(path=there))
     assert len(finished(target)) == 3
 
 
 def test_only_what_is_missing_is_called_again(
-    bundle: Bundle, few: Path, tmp_path: Path, here: None
+    bundle: Bundle, few: Path, tmp_path: Path, here: None, expected: pd.DataFrame
 ) -> None:
     shards = pack([str(few)], Place.of(str(tmp_path / "packed")), SMALL // 2).whole.shards
     target = Place.of(str(tmp_path / "calls"))
@@ -233,11 +240,11 @@ def test_only_what_is_missing_is_called_again(
     changed = {path for path, when in written(target).items() if before.get(path) != when}
     assert {Path(path).stem for path in changed} == {Path(missing).stem, archive.SUCCESS}
     assert f"{shards - 1:,} of {shards:,} parts were called before" in told
-    assert_alike(read(target), locally(bundle, few))
+    assert_alike(read(target), expected)
 
 
 def test_a_part_called_again_takes_its_own_place(
-    bundle: Bundle, few: Path, tmp_path: Path, here: None
+    bundle: Bundle, few: Path, tmp_path: Path, here: None, expected: pd.DataFrame
 ) -> None:
     """As when a machine dies after its calls are written, and before it can say so."""
     target = Place.of(str(tmp_path / "calls"))
@@ -247,16 +254,16 @@ def test_a_part_called_again_takes_its_own_place(
         Path(path).unlink()
     archive.predict(bundle, [str(few)], target, None, None)
     assert sorted(path for path in written(target)) == before
-    assert_alike(read(target), locally(bundle, few))
+    assert_alike(read(target), expected)
 
 
 def test_what_a_part_holds_and_says_is_as_the_local_table(
-    bundle: Bundle, few: Path, tmp_path: Path, here: None
+    bundle: Bundle, few: Path, tmp_path: Path, here: None, expected: pd.DataFrame
 ) -> None:
     target = Place.of(str(tmp_path / "calls"))
     archive.predict(bundle, [str(few)], target, None, None)
     (some, *_) = sorted((tmp_path / "calls").glob("subject_prefix=*/*.parquet"))
-    assert parquet.read_schema(some).names == list(locally(bundle, few))
+    assert parquet.read_schema(some).names == list(expected)
     assert (tmp_path / "calls" / archive.SUCCESS).exists()
 
 
@@ -277,19 +284,22 @@ def test_packed_pictures_are_called_as_the_files_were(
 
 
 def test_a_damaged_shard_is_told_and_all_others_are_called(
-    bundle: Bundle, few: Path, tmp_path: Path, here: None
+    bundle: Bundle, few: Path, tmp_path: Path, here: None, expected: pd.DataFrame
 ) -> None:
     packed, target = tmp_path / "packed", Place.of(str(tmp_path / "calls"))
     shards = pack([str(few)], Place.of(str(packed)), SMALL // 2).whole.shards
     damaged = packed / "shard-000001.parquet"
     content = damaged.read_bytes()
+    archive.predict(bundle, [str(packed)], target, None, None)
+    Path(next(path for path in finished(target) if damaged.stem in path)).unlink()
     damaged.write_bytes(b"\0" * len(content))
     with pytest.raises(LeukoscopeError, match=r"(?s)1 of \d+ parts.*shard-000001\.parquet"):
         archive.predict(bundle, [str(packed)], target, None, None)
     assert len(finished(target)) == shards - 1
+    assert not target.below(archive.SUCCESS).exists()
     damaged.write_bytes(content)
     archive.predict(bundle, [str(packed)], target, None, None)
-    assert_alike(read(target), locally(bundle, few))
+    assert_alike(read(target), expected)
 
 
 def test_a_picture_that_cannot_be_had_from_its_shard_is_no_row(
@@ -337,6 +347,72 @@ def test_calls_of_other_pictures_or_by_another_model_are_not_mixed(
         archive.predict(bundle, [str(more)], target, None, None)
 
 
+def test_calls_of_a_part_that_is_no_more_are_not_beside_the_new_ones(
+    bundle: Bundle, few: Path, tmp_path: Path, here: None, expected: pd.DataFrame
+) -> None:
+    """As when a part is half written, and there are more pictures when it is started again."""
+    cells, target = tmp_path / "cells", Place.of(str(tmp_path / "calls"))
+    cells.mkdir()
+    first, *others = few.iterdir()
+    os.link(first, cells / first.name)
+    archive.predict(bundle, [str(cells)], target, None, None)
+    Path(finished(target)[0]).unlink()
+    for path in others:
+        os.link(path, cells / path.name)
+    archive.predict(bundle, [str(cells)], target, None, None)
+    there = [str(cells / Path(path).name) for path in expected["path"]]
+    assert_alike(read(target), expected.assign(path=there))
+
+
+def test_hidden_folders_hold_no_shards(
+    bundle: Bundle, few: Path, tmp_path: Path, here: None, expected: pd.DataFrame
+) -> None:
+    packed, target = tmp_path / "packed", Place.of(str(tmp_path / "calls"))
+    pack([str(few)], Place.of(str(packed)), SMALL)
+    shutil.copytree(packed, packed / ".snapshot")
+    archive.predict(bundle, [str(packed)], target, None, None)
+    assert_alike(read(target), expected)
+
+
+def test_subjects_tell_parts_apart(cells: pd.DataFrame, tmp_path: Path) -> None:
+    some, names = cells.iloc[:3].copy(), set[str]()
+    for subject in ("all:1", "all:2"):
+        some.loc[0, "subject"] = subject
+        manifest.write(some, tmp_path / "some.csv")
+        (part,), _ = plan(files([str(tmp_path / "some.csv")], allow_outside=True))
+        names.add(part.name)
+    assert len(names) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are any bytes there")
+def test_a_name_need_not_be_utf_8(
+    bundle: Bundle, few: Path, tmp_path: Path, here: None, expected: pd.DataFrame
+) -> None:
+    odd, target = tmp_path / os.fsdecode(b"caf\xe9"), Place.of(str(tmp_path / "calls"))
+    shutil.copytree(few, odd)
+    archive.predict(bundle, [str(odd)], target, None, None)
+    there = [f"{tmp_path}/caf\\xe9/{Path(path).name}" for path in expected["path"]]
+    assert_alike(read(target), expected.assign(path=there))
+
+
+def test_what_calls_leaves_nothing_on_its_machine(
+    bundle: Bundle, few: Path, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if it is killed: the glare is computed when the bundle's files are gone."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    caller = archive.Caller
+    made = []
+
+    def noted(*given: Any) -> Caller:
+        made.append(caller(*given))
+        assert list(tmp_path.iterdir()) == [tmp_path / "calls"]
+        return made[0]
+
+    monkeypatch.setitem(globals(), "Caller", noted)
+    archive.predict(bundle, [str(few)], Place.of(str(tmp_path / "calls")), None, None)
+    assert made
+
+
 def test_a_shard_is_named_once(bundle: Bundle, few: Path, tmp_path: Path) -> None:
     packed = tmp_path / "packed"
     pack([str(few)], Place.of(str(packed)), SMALL)
@@ -355,6 +431,11 @@ def test_shards_that_are_not_all_there_are_refused(
         archive.predict(bundle, [str(packed)], Place.of(str(tmp_path / "calls")), None, None)
     with pytest.raises(BadInputError, match="which is read"):
         archive.predict(bundle, [str(few)], Place.of(str(few / "calls")), None, None)
+    shards = pack([str(few)], Place.of(str(packed)), SMALL // 2).whole.shards
+    (packed / f"shard-{shards - 1:06}.parquet").unlink()
+    for source in (packed, tmp_path):  # itself, and below what is named
+        with pytest.raises(BadInputError, match=f"holds {shards - 1} of {shards} shards"):
+            archive.predict(bundle, [str(source)], Place.of("memory://calls"), None, None)
     (tmp_path / "none").mkdir()
     with pytest.raises(BadInputError, match="no file in this folder"):
         archive.predict(

@@ -7,6 +7,7 @@ others.
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
@@ -92,7 +93,7 @@ def write(rows: Iterator[Row], scratch: Path, most: int) -> About:
     """
     listed, total, unread, group, held = Listed(), 0, 0, list[Row](), 0
     with (
-        pa.OSFile(str(scratch), "wb") as sink,
+        pa.OSFile(os.fsencode(scratch), "wb") as sink,
         parquet.ParquetWriter(
             sink,
             SCHEMA,
