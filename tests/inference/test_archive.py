@@ -36,7 +36,7 @@ SMALL = 60_000
 
 def glare(path: Path) -> None:
     """Write a picture that lies beyond the integers, for floating point to compute."""
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
     Image.fromarray(noise).save(path)
 
 
@@ -173,7 +173,7 @@ def test_nothing_is_lost_or_doubled_when_a_node_dies(
 
         def counted(self, part: Part) -> tuple[str, dict[str, int], str]:
             self.seen += 1
-            said = super().counted(part) if self.seen < 3 or hash(part.name) % 2 else None
+            said = super().counted(part) if self.seen < 3 or part.name[-1] in "02468ace" else None
             while self.seen > 2 and not died.exists():
                 time.sleep(0.05)
             return said or super().counted(part)
@@ -202,10 +202,14 @@ def test_nothing_is_lost_or_doubled_when_a_node_dies(
 
 
 def working(cluster: Any) -> list[Any]:
-    """Return the nodes on which actors live that take a core, as the cluster sees it."""
+    """Return the nodes on which actors live that call, as the cluster sees it."""
     from ray._private.state import actors
 
-    at = {actor["Address"]["NodeID"] for actor in actors().values() if actor["State"] == "ALIVE"}
+    at = {
+        actor["Address"]["NodeID"]
+        for actor in actors().values()
+        if actor["State"] == "ALIVE" and "Waiting" in actor["ActorClassName"]
+    }
     return [node for node in cluster.worker_nodes if node.node_id in at]
 
 
@@ -396,21 +400,16 @@ def test_a_name_need_not_be_utf_8(
 
 
 def test_what_calls_leaves_nothing_on_its_machine(
-    bundle: Bundle, few: Path, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
+    bundle: Bundle, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even if it is killed: the glare is computed when the bundle's files are gone."""
+    """Even if it is killed: of the bundle no file is left when the glare is computed."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    caller = archive.Caller
-    made = []
-
-    def noted(*given: Any) -> Caller:
-        made.append(caller(*given))
-        assert list(tmp_path.iterdir()) == [tmp_path / "calls"]
-        return made[0]
-
-    monkeypatch.setitem(globals(), "Caller", noted)
-    archive.predict(bundle, [str(few)], Place.of(str(tmp_path / "calls")), None, None)
-    assert made
+    monkeypatch.setattr("ray.get", lambda sent: sent)
+    by = archive.By(bundle=bundle.digest, engine="int8", coverage=None)
+    caller = Caller(archive.needed(bundle, "int8"), by, "memory://calls", "calls")
+    assert not list(tmp_path.iterdir())
+    glare = caller.model.predict([few / "glare.png"])
+    pd.testing.assert_frame_equal(glare, Model(bundle, "int8", 1).predict([few / "glare.png"]))
 
 
 def test_a_shard_is_named_once(bundle: Bundle, few: Path, tmp_path: Path) -> None:
