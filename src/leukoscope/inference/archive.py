@@ -6,6 +6,7 @@ so that none of another bundle is added to them; ``_SUCCESS``, that they are all
 """
 
 import logging
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from pathlib import Path, PurePosixPath
@@ -182,6 +183,8 @@ def _called(
         context.enable_progress_bars = False  # there is one
         context.max_errored_blocks = POISONOUS
         logging.getLogger("ray.data").setLevel(logging.ERROR)
+        # There is no other way to end retries yet, so pyproject.toml ends before Ray 2.64.
+        warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated", DeprecationWarning)
         there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         cpus = max(1, int(there.get("CPU", 1)))
         sent = ray.put(needed(bundle, by.engine))
@@ -199,11 +202,8 @@ def _called(
                 max_tasks_in_flight_per_actor=1,  # no other part is to pay for a poisonous one
             ),
             fn_constructor_args=[sent, by, target.address, target.path],
-            # Ray Data's own are without end.
-            ray_remote_args_fn=lambda: {
-                "max_task_retries": TRIES - 1,
-                "max_restarts": TRIES * POISONOUS,
-            },
+            max_task_retries=TRIES - 1,  # Ray Data's own are without end
+            max_restarts=TRIES * POISONOUS,
         )
         try:
             for batch in called.iter_batches(batch_size=None, prefetch_batches=0):
