@@ -40,14 +40,14 @@ def objects(bucket: str) -> Iterator[str]:
 
 @contextmanager
 def nodes(count: int) -> Iterator[Any]:
-    """Run a Ray cluster of nodes of one core each; yield it."""
+    """Run a Ray cluster of nodes of one core each, and a head of none; yield it."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster
 
-    head = {**NODE, "include_dashboard": False, "_system_config": SOON}
+    head = {**NODE, "num_cpus": 0, "include_dashboard": False, "_system_config": SOON}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
-        for _ in range(count - 1):
+        for _ in range(count):
             cluster.add_node(**NODE)
         yield cluster
     finally:

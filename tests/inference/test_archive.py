@@ -1,10 +1,13 @@
 """An archive, called by a cluster: as by one process, each cell once, whatever dies meanwhile."""
 
 import os
+import shutil
+import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -20,33 +23,29 @@ from leukoscope.errors import BadInputError, LeukoscopeError
 from leukoscope.inference import archive, inputs
 from leukoscope.inference.archive import Caller
 from leukoscope.inference.bundle import Bundle
+from leukoscope.inference.inventory import files
 from leukoscope.inference.model import Model
 from leukoscope.inference.pack import pack
-from leukoscope.inference.part import FINISHED, Part, prefix_of
+from leukoscope.inference.part import FINISHED, Part, plan, prefix_of
 from leukoscope.inference.storage import Place
 from objects import nodes, objects
 
 SMALL = 60_000
 """Bytes of a shard: a few of the drawn cells."""
 
-TIMES = 6
-"""How often each of the drawn cells is in the archive."""
-
 
 def glare(path: Path) -> None:
     """Write a picture that lies beyond the integers, for floating point to compute."""
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
     Image.fromarray(noise).save(path)
 
 
 @pytest.fixture(scope="module")
 def folder(cells: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Hundreds of cells of 12 subjects, one of nobody's, one that cannot be read, and glare."""
+    """Cells of 12 subjects, one of nobody's, one that cannot be read, and glare."""
     folder = tmp_path_factory.mktemp("archive")
     for path in map(Path, cells["path"]):
-        uid, subject, _, *rest = path.name.split("_")
-        for image in map(str, range(TIMES)):
-            os.link(path, folder / "_".join([uid, subject, image, *rest]))
+        os.link(path, folder / path.name)
     os.link(cells["path"][0], folder / "nobody.bmp")
     (folder / "broken.bmp").write_bytes(b"BM")
     glare(folder / "glare.png")
@@ -68,13 +67,26 @@ def bucket() -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="module")
+def cluster(bucket: str) -> Iterator[Any]:
+    """Two nodes of one core, which know of the bucket; the last test that takes them kills one."""
+    with nodes(2) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def expected(bundle: Bundle, few: Path) -> pd.DataFrame:
+    """What one process says of `few`."""
+    return locally(bundle, few)
+
+
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this process do what a cluster does."""
 
     def called(
         bundle: Bundle, parts: list[Part], target: Place, by: archive.By, _: str | None
-    ) -> Iterator[tuple[dict[str, int], str]]:
+    ) -> Iterator[tuple[str, dict[str, int], str]]:
         monkeypatch.setattr("ray.get", lambda sent: sent)
         sent = archive.needed(bundle, by.engine)
         caller = Caller(sent, by, target.address, target.path)
@@ -123,55 +135,104 @@ def written(target: Place) -> dict[str, Any]:
     }
 
 
-def test_nothing_is_lost_or_doubled_when_a_node_dies(
-    bundle: Bundle, folder: Path, bucket: str
+def test_a_part_over_which_processes_end_is_told_and_all_others_are_called(
+    bundle: Bundle, few: Path, tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In S3, on two nodes, one of which is killed."""
+    shards = pack([str(few)], Place.of(str(tmp_path / "packed")), SMALL).whole.shards
+
+    class Poisoned(Caller):
+        def counted(self, part: Part) -> tuple[str, dict[str, int], str]:
+            if part.name.startswith("shard-000001"):
+                os._exit(1)
+            return super().counted(part)
+
+    monkeypatch.setattr(archive, "Caller", Poisoned)
+    monkeypatch.setattr(archive, "TRIES", 2)
+    target = Place.of(str(tmp_path / "calls"))
+    with pytest.raises(LeukoscopeError, match=r"(?s)1 of \d+ parts.*shard-000001\.parquet: 2 pro"):
+        archive.predict(bundle, [str(tmp_path / "packed")], target, None, cluster.address)
+    assert len(finished(target)) == shards - 1
+
+
+def test_nothing_is_lost_or_doubled_when_a_node_dies(
+    bundle: Bundle,
+    folder: Path,
+    bucket: str,
+    cluster: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In S3, on two nodes, one of which is killed over a part."""
     shards = pack([str(folder)], Place.of(f"{bucket}/packed"), SMALL).whole.shards
-    target = Place.of(f"{bucket}/calls")
-    with nodes(2) as cluster:
-        at = []
+    target, died, over = Place.of(f"{bucket}/calls"), tmp_path / "died", Event()
 
-        def kill() -> None:
-            while len(finished(target)) < 3 or working() < 2:
+    class Waiting(Caller):
+        """Is with its third part when the node dies: before it, or before it says that it is."""
+
+        seen = 0
+
+        def counted(self, part: Part) -> tuple[str, dict[str, int], str]:
+            self.seen += 1
+            said = super().counted(part) if self.seen < 3 or part.name[-1] in "02468ace" else None
+            while self.seen > 2 and not died.exists():
                 time.sleep(0.05)
-            cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
-            at.append(len(finished(target)))
+            return said or super().counted(part)
 
-        killer = Thread(target=kill, daemon=True)
-        killer.start()
-        told = archive.predict(bundle, [f"{bucket}/packed"], target, None, cluster.address)
-        killer.join(timeout=5)
-        assert at[0] < shards, "it was done before"
-        expected = locally(bundle, folder)
-        assert_alike(read(target), expected)
-        assert f"{len(expected):,} pictures" in told
-        assert "1 cannot be read" in told
+    def kill() -> int:
+        """Kill a node that has an actor once parts are finished; return how many are then."""
+        while len(finished(target)) < 3 or not (at := working(cluster)):
+            assert not over.is_set(), "it was done before"
+            time.sleep(0.05)
+        cluster.remove_node(at[0], allow_graceful=False)
+        died.touch()
+        return len(finished(target))
+
+    monkeypatch.setattr(archive, "Caller", Waiting)
+    with ThreadPoolExecutor(1) as pool:
+        killer = pool.submit(kill)
+        try:
+            told = archive.predict(bundle, [f"{bucket}/packed"], target, None, cluster.address)
+        finally:
+            over.set()
+        assert killer.result() < shards
+    expected = locally(bundle, folder)
+    assert_alike(read(target), expected)
+    assert f"{len(expected):,} pictures" in told
+    assert "1 cannot be read" in told
 
 
-def working() -> int:
-    """Count the actors that live, as the cluster sees it."""
+def working(cluster: Any) -> list[Any]:
+    """Return the nodes on which actors live that call, as the cluster sees it."""
     from ray._private.state import actors
 
-    return sum(actor["State"] == "ALIVE" for actor in actors().values())
+    at = {
+        actor["Address"]["NodeID"]
+        for actor in actors().values()
+        if actor["State"] == "ALIVE" and "Waiting" in actor["ActorClassName"]
+    }
+    return [node for node in cluster.worker_nodes if node.node_id in at]
 
 
 def test_pictures_that_are_not_packed_are_called_where_they_lie(
-    bundle: Bundle, few: Path, bucket: str, here: None, monkeypatch: pytest.MonkeyPatch
+    bundle: Bundle,
+    few: Path,
+    bucket: str,
+    here: None,
+    expected: pd.DataFrame,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("leukoscope.inference.part.PICTURES", 3)
     for path in few.iterdir():
         Place.of(f"{bucket}/raw/{path.name}").write(path.read_bytes())
     target = Place.of(f"{bucket}/raw-calls")
     archive.predict(bundle, [f"{bucket}/raw"], target, None, None)
-    expected = locally(bundle, few)
-    expected["path"] = [f"{bucket}/raw/{Path(path).name}" for path in expected["path"]]
-    assert_alike(read(target), expected)
+    there = [f"{bucket}/raw/{Path(path).name}" for path in expected["path"]]
+    assert_alike(read(target), expected.assign(path=there))
     assert len(finished(target)) == 3
 
 
 def test_only_what_is_missing_is_called_again(
-    bundle: Bundle, few: Path, tmp_path: Path, here: None
+    bundle: Bundle, few: Path, tmp_path: Path, here: None, expected: pd.DataFrame
 ) -> None:
     shards = pack([str(few)], Place.of(str(tmp_path / "packed")), SMALL // 2).whole.shards
     target = Place.of(str(tmp_path / "calls"))
@@ -183,11 +244,11 @@ def test_only_what_is_missing_is_called_again(
     changed = {path for path, when in written(target).items() if before.get(path) != when}
     assert {Path(path).stem for path in changed} == {Path(missing).stem, archive.SUCCESS}
     assert f"{shards - 1:,} of {shards:,} parts were called before" in told
-    assert_alike(read(target), locally(bundle, few))
+    assert_alike(read(target), expected)
 
 
 def test_a_part_called_again_takes_its_own_place(
-    bundle: Bundle, few: Path, tmp_path: Path, here: None
+    bundle: Bundle, few: Path, tmp_path: Path, here: None, expected: pd.DataFrame
 ) -> None:
     """As when a machine dies after its calls are written, and before it can say so."""
     target = Place.of(str(tmp_path / "calls"))
@@ -197,16 +258,16 @@ def test_a_part_called_again_takes_its_own_place(
         Path(path).unlink()
     archive.predict(bundle, [str(few)], target, None, None)
     assert sorted(path for path in written(target)) == before
-    assert_alike(read(target), locally(bundle, few))
+    assert_alike(read(target), expected)
 
 
 def test_what_a_part_holds_and_says_is_as_the_local_table(
-    bundle: Bundle, few: Path, tmp_path: Path, here: None
+    bundle: Bundle, few: Path, tmp_path: Path, here: None, expected: pd.DataFrame
 ) -> None:
     target = Place.of(str(tmp_path / "calls"))
     archive.predict(bundle, [str(few)], target, None, None)
     (some, *_) = sorted((tmp_path / "calls").glob("subject_prefix=*/*.parquet"))
-    assert parquet.read_schema(some).names == list(locally(bundle, few))
+    assert parquet.read_schema(some).names == list(expected)
     assert (tmp_path / "calls" / archive.SUCCESS).exists()
 
 
@@ -227,19 +288,22 @@ def test_packed_pictures_are_called_as_the_files_were(
 
 
 def test_a_damaged_shard_is_told_and_all_others_are_called(
-    bundle: Bundle, few: Path, tmp_path: Path, here: None
+    bundle: Bundle, few: Path, tmp_path: Path, here: None, expected: pd.DataFrame
 ) -> None:
     packed, target = tmp_path / "packed", Place.of(str(tmp_path / "calls"))
     shards = pack([str(few)], Place.of(str(packed)), SMALL // 2).whole.shards
     damaged = packed / "shard-000001.parquet"
     content = damaged.read_bytes()
+    archive.predict(bundle, [str(packed)], target, None, None)
+    Path(next(path for path in finished(target) if damaged.stem in path)).unlink()
     damaged.write_bytes(b"\0" * len(content))
     with pytest.raises(LeukoscopeError, match=r"(?s)1 of \d+ parts.*shard-000001\.parquet"):
         archive.predict(bundle, [str(packed)], target, None, None)
     assert len(finished(target)) == shards - 1
+    assert not target.below(archive.SUCCESS).exists()
     damaged.write_bytes(content)
     archive.predict(bundle, [str(packed)], target, None, None)
-    assert_alike(read(target), locally(bundle, few))
+    assert_alike(read(target), expected)
 
 
 def test_a_picture_that_cannot_be_had_from_its_shard_is_no_row(
@@ -287,6 +351,67 @@ def test_calls_of_other_pictures_or_by_another_model_are_not_mixed(
         archive.predict(bundle, [str(more)], target, None, None)
 
 
+def test_calls_of_a_part_that_is_no_more_are_not_beside_the_new_ones(
+    bundle: Bundle, few: Path, tmp_path: Path, here: None, expected: pd.DataFrame
+) -> None:
+    """As when a part is half written, and there are more pictures when it is started again."""
+    cells, target = tmp_path / "cells", Place.of(str(tmp_path / "calls"))
+    cells.mkdir()
+    first, *others = few.iterdir()
+    os.link(first, cells / first.name)
+    archive.predict(bundle, [str(cells)], target, None, None)
+    Path(finished(target)[0]).unlink()
+    for path in others:
+        os.link(path, cells / path.name)
+    archive.predict(bundle, [str(cells)], target, None, None)
+    there = [str(cells / Path(path).name) for path in expected["path"]]
+    assert_alike(read(target), expected.assign(path=there))
+
+
+def test_hidden_folders_hold_no_shards(
+    bundle: Bundle, few: Path, tmp_path: Path, here: None, expected: pd.DataFrame
+) -> None:
+    packed, target = tmp_path / "packed", Place.of(str(tmp_path / "calls"))
+    pack([str(few)], Place.of(str(packed)), SMALL)
+    shutil.copytree(packed, packed / ".snapshot")
+    archive.predict(bundle, [str(packed)], target, None, None)
+    assert_alike(read(target), expected)
+
+
+def test_subjects_tell_parts_apart(cells: pd.DataFrame, tmp_path: Path) -> None:
+    some, names = cells.iloc[:3].copy(), set[str]()
+    for subject in ("all:1", "all:2"):
+        some.loc[0, "subject"] = subject
+        manifest.write(some, tmp_path / "some.csv")
+        (part,), _ = plan(files([str(tmp_path / "some.csv")], allow_outside=True))
+        names.add(part.name)
+    assert len(names) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are any bytes there")
+def test_a_name_need_not_be_utf_8(
+    bundle: Bundle, few: Path, tmp_path: Path, here: None, expected: pd.DataFrame
+) -> None:
+    odd, target = tmp_path / os.fsdecode(b"caf\xe9"), Place.of(str(tmp_path / "calls"))
+    shutil.copytree(few, odd)
+    archive.predict(bundle, [str(odd)], target, None, None)
+    there = [f"{tmp_path}/caf\\xe9/{Path(path).name}" for path in expected["path"]]
+    assert_alike(read(target), expected.assign(path=there))
+
+
+def test_what_calls_leaves_nothing_on_its_machine(
+    bundle: Bundle, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if it is killed: of the bundle no file is left when the glare is computed."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("ray.get", lambda sent: sent)
+    by = archive.By(bundle=bundle.digest, engine="int8", coverage=None)
+    caller = Caller(archive.needed(bundle, "int8"), by, "memory://calls", "calls")
+    assert not list(tmp_path.iterdir())
+    glare = caller.model.predict([few / "glare.png"])
+    pd.testing.assert_frame_equal(glare, Model(bundle, "int8", 1).predict([few / "glare.png"]))
+
+
 def test_a_shard_is_named_once(bundle: Bundle, few: Path, tmp_path: Path) -> None:
     packed = tmp_path / "packed"
     pack([str(few)], Place.of(str(packed)), SMALL)
@@ -305,6 +430,11 @@ def test_shards_that_are_not_all_there_are_refused(
         archive.predict(bundle, [str(packed)], Place.of(str(tmp_path / "calls")), None, None)
     with pytest.raises(BadInputError, match="which is read"):
         archive.predict(bundle, [str(few)], Place.of(str(few / "calls")), None, None)
+    shards = pack([str(few)], Place.of(str(packed)), SMALL // 2).whole.shards
+    (packed / f"shard-{shards - 1:06}.parquet").unlink()
+    for source in (packed, tmp_path):  # itself, and below what is named
+        with pytest.raises(BadInputError, match=f"holds {shards - 1} of {shards} shards"):
+            archive.predict(bundle, [str(source)], Place.of("memory://calls"), None, None)
     (tmp_path / "none").mkdir()
     with pytest.raises(BadInputError, match="no file in this folder"):
         archive.predict(

@@ -8,7 +8,7 @@ import pytest
 
 from leukoscope.cells import manifest
 from leukoscope.errors import BadInputError
-from leukoscope.inference.inputs import find
+from leukoscope.inference.inputs import expanded, find
 
 
 @pytest.fixture
@@ -42,6 +42,17 @@ def test_patterns_and_lists_name_pictures(
     assert names == ["UID_H3_1_2_hem.bmp", "b.png", "a.BMP", "cell[1].png"]
     with pytest.raises(BadInputError, match=r"\*\.gif matches no file"):
         find([folder / "*.gif"])
+
+
+def test_a_list_may_name_other_file_systems_and_these_are_not_called_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listed = b"s3://hospital/cells\n"
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(listed)))
+    assert list(expanded(["-"])) == ["s3://hospital/cells"]
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(listed)))
+    with pytest.raises(BadInputError, match=r"s3://hospital/cells: .* --engine ray"):
+        find([Path("-")])
 
 
 def test_a_manifest_names_pictures_and_subjects(cells: pd.DataFrame, tmp_path: Path) -> None:

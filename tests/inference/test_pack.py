@@ -1,17 +1,18 @@
 """Packing: every byte and every file is kept, in few files, however often it is begun."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pytest
-from pyarrow import parquet
+from pyarrow import fs, parquet
 
 from leukoscope.cells import manifest
 from leukoscope.errors import BadInputError, LeukoscopeError
-from leukoscope.inference import inputs, listing, shard
+from leukoscope.inference import inputs, inventory, shard
 from leukoscope.inference.pack import describe, pack
 from leukoscope.inference.storage import Place
 from objects import objects
@@ -36,7 +37,7 @@ def folder(cells: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
-    with objects("hospital") as address:
+    with objects("ward") as address:
         yield address
 
 
@@ -44,7 +45,7 @@ def packed(target: Place) -> pd.DataFrame:
     """Return what shards hold, in order."""
     shards = [place for place, _ in target.files_below() if place.path.endswith(".parquet")]
     return pd.concat(
-        [parquet.read_table(place.path, filesystem=place.files).to_pandas() for place in shards],
+        [parquet.ParquetFile(place.opened()).read().to_pandas() for place in shards],
         ignore_index=True,
     )
 
@@ -110,6 +111,85 @@ def test_it_goes_on_behind_the_shards_that_are_there(
     assert all((whole / name).read_bytes() == (broken / name).read_bytes() for name in names)
 
 
+def test_another_subject_is_another_picture(cells: pd.DataFrame, tmp_path: Path) -> None:
+    some, target = cells.iloc[:3].copy(), Place.of(str(tmp_path / "packed"))
+    manifest.write(some, tmp_path / "some.csv")
+    pack([str(tmp_path / "some.csv")], target, SMALL, allow_outside=True)
+    some.loc[0, "subject"] = "all:99"
+    manifest.write(some, tmp_path / "some.csv")
+    with pytest.raises(BadInputError, match=r"shard-000000\.parquet holds other pictures"):
+        pack([str(tmp_path / "some.csv")], target, SMALL, allow_outside=True)
+
+
+def test_shards_are_what_was_packed_or_are_not_read(folder: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "packed"
+    shards = pack([str(folder)], Place.of(str(packed)), SMALL).whole.shards
+    last = packed / f"shard-{shards - 1:06}.parquet"
+    content = last.read_bytes()
+    last.unlink()
+    with pytest.raises(BadInputError, match=f"holds {shards - 1} of {shards} shards"):
+        inputs.find([packed])
+    last.write_bytes(content)
+    inputs.find([packed])
+    (packed / f"shard-{shards:06}.parquet").write_bytes(content)  # as of an interrupted one
+    with pytest.raises(BadInputError, match="packing more into it was not finished"):
+        inputs.find([packed])
+    (packed / inputs.PACKED).write_text('{"shards": "many"}', encoding="utf-8")
+    with pytest.raises(BadInputError, match="not what this version reads"):
+        inputs.find([packed])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are any bytes there")
+def test_a_name_need_not_be_utf_8(cells: pd.DataFrame, tmp_path: Path) -> None:
+    cell = Path(cells["path"][0])
+    odd = tmp_path / os.fsdecode(b"caf\xe9") / os.fsdecode(b"z\xe9ro.bmp")
+    odd.parent.mkdir()
+    os.link(cell, odd)
+    packing = pack([str(tmp_path)], Place.of(str(odd.parent / "packed")), SMALL)
+    table = packed(Place.of(str(odd.parent / "packed")))
+    assert packing.whole.unread == 0
+    assert table["path"].tolist() == [f"{tmp_path}/caf\\xe9/z\\xe9ro.bmp"]
+    assert table["content"].tolist() == [cell.read_bytes()]
+    with pytest.raises(BadInputError, match=r"caf\\xe9/gone: no such file"):
+        Place.of(str(odd.parent / "gone")).size()
+
+
+def test_a_file_is_whole_or_absent_where_stores_are_none_of_objects(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = Place.of("memory://half/one.txt")
+    place.write(b"one")
+    place.write(b"another")
+    assert place.read() == b"another"
+    assert [below.path for below, _ in Place.of("memory://half").files_below()] == [place.path]
+
+    def broken(_: str, half: str, __: object, files: fs.FileSystem) -> None:
+        with files.open_output_stream(half) as file:
+            file.write(b"ha")
+        raise OSError("the line is down")
+
+    monkeypatch.setattr(fs, "copy_files", broken)
+    with pytest.raises(LeukoscopeError, match="the line is down"):
+        place.write(b"half")
+    assert place.read() == b"another"
+    place.remove()
+    assert not place.exists()
+    place.remove()
+
+
+def test_the_end_of_a_shard_is_read_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place.of(str(tmp_path / "packed"))
+    pack([str(folder)], place, 10**9)
+    opened = []
+    native = Place.opened
+    monkeypatch.setattr(Place, "opened", lambda self: opened.append(self) or native(self))
+    for picture, _ in shard.Reader(1).pictures(place.below("shard-000000.parquet")):
+        picture.fetch()
+    assert len(opened) == 1
+
+
 def test_other_pictures_than_before_are_refused(folder: Path, tmp_path: Path) -> None:
     target = Place.of(str(tmp_path / "packed"))
     pack([str(folder)], target, SMALL)
@@ -161,10 +241,10 @@ def test_a_store_that_does_not_answer_is_no_fault_of_the_pictures(
         raise OSError("AWS Error NETWORK_CONNECTION")
 
     monkeypatch.setattr(Place, "opened", silent)
-    assert listing.fetched(place, "one").reason == "AWS Error NETWORK_CONNECTION"
+    assert inventory.fetched(place, "one").reason == "AWS Error NETWORK_CONNECTION"
     monkeypatch.setattr(Place, "exists", lambda _: place.size() and silent())
     with pytest.raises(OSError, match="NETWORK"):
-        listing.fetched(place, "one")
+        inventory.fetched(place, "one")
     with pytest.raises(LeukoscopeError, match="no such file"):
         Place.of("memory://gone").size()
 
@@ -193,7 +273,8 @@ def test_a_shard_is_held_a_row_group_at_a_time(
     assert len(rows) > 3
     assert max(rows) <= 5  # two of which are nearly empty
     fetched = [
-        picture.fetch() for picture, _ in shard.pictures(place.below("shard-000000.parquet"))
+        picture.fetch()
+        for picture, _ in shard.Reader(1).pictures(place.below("shard-000000.parquet"))
     ]
     assert [upload.content for upload in fetched] == packed(place)["content"].tolist()
 
@@ -207,4 +288,4 @@ def test_a_damaged_shard_is_told(folder: Path, tmp_path: Path) -> None:
         inputs.find([path])
     parquet.write_table(pa.table({"path": ["x"]}), tmp_path / "other.parquet")
     with pytest.raises(BadInputError, match="no packed pictures"):
-        list(shard.pictures(Place.of(str(tmp_path / "other.parquet"))))
+        list(shard.Reader(1).pictures(Place.of(str(tmp_path / "other.parquet"))))

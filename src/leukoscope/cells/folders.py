@@ -41,8 +41,12 @@ def rows_of(source: Path, named_folder: bool) -> tuple[list[Row], list[Path]]:
 
 def shows_cell(inside: PurePath) -> bool:
     """Tell whether a file is a picture, by its path below a folder; none is that is hidden."""
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in inside.parts)
-    return not hidden and inside.suffix.lower() in pictures.SUFFIXES
+    return not hidden(inside) and inside.suffix.lower() in pictures.SUFFIXES
+
+
+def hidden(inside: PurePath) -> bool:
+    """Tell whether a file is hidden, or a folder of its path below the one that is read."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in inside.parts)
 
 
 def _label_preliminary(folder: Path, rows: dict[Path, Row], others: list[Path]) -> list[Row]:

@@ -6,8 +6,9 @@ so that none of another bundle is added to them; ``_SUCCESS``, that they are all
 """
 
 import logging
+import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,10 +21,10 @@ from leukoscope.errors import BadInputError, LeukoscopeError, listing
 from leukoscope.inference.bundle import INFO, LIKENESS, Bundle
 from leukoscope.inference.calls import COUNTED, summary
 from leukoscope.inference.engines import EngineName
-from leukoscope.inference.inputs import PACKED, remote
-from leukoscope.inference.listing import files
+from leukoscope.inference.inputs import expanded
+from leukoscope.inference.inventory import files
 from leukoscope.inference.model import Model
-from leukoscope.inference.part import FINISHED, Part, plan
+from leukoscope.inference.part import FINISHED, PREFIX, Part, plan
 from leukoscope.inference.storage import Place
 from leukoscope.progress import Bar
 
@@ -33,6 +34,12 @@ SUCCESS = "_SUCCESS"
 
 BLOCKS = 4096
 """Of Ray Data: the driver keeps notes of each, and a machine that dies takes one with it."""
+
+TRIES = 4
+"""Of a part, over which machines or processes end."""
+
+POISONOUS = 20
+"""Of Ray Data's blocks: that many the others go on without, and more end it."""
 
 
 class By(BaseModel):
@@ -65,7 +72,8 @@ def predict(
 
     Args:
         bundle: whose model calls, in integers where it has them.
-        sources: see `leukoscope.inference.listing.files`; the cluster's machines read them, too.
+        sources: see `leukoscope.inference.inventory.files`; patterns, or ``-`` for a list, too. The
+            cluster's machines read them as well.
         target: a folder; likewise.
         coverage: see `leukoscope.inference.model`.
         address: of the cluster, see `leukoscope.cluster`.
@@ -79,16 +87,19 @@ def predict(
     bundle.info.review.coverage(coverage)  # refused before any work
     engine: EngineName = "fp32" if bundle.info.checks["int8"].refused else "int8"
     by = By(bundle=bundle.digest, engine=engine, coverage=coverage)
-    for source in sources:
-        _check(source, target)
-    parts, passed_over = plan(files(sources, allow_outside))
+    parts, passed_over = plan(files(_apart(sources, target), allow_outside))
     left = _left(parts, target, by)
-    counts, failed = Counter[str](), []
+    counts, failed, silent = Counter[str](), [], {part.name: part for part in left}
     with Bar("calling", len(parts), "parts", len(parts) - len(left)) as bar:
-        for counted, reason in _called(bundle, left, target, by, address):
+        for name, counted, reason in _called(bundle, left, target, by, address):
+            silent.pop(name, None)
             counts += Counter(counted)
             failed += [reason] if reason else []
             bar.advance()
+    failed += [
+        f"{part.first}: {TRIES} processes ended over it, or over one that they had to call with it"
+        for part in silent.values()
+    ]
     if failed:
         raise LeukoscopeError(
             f"{len(failed):,} of {len(parts):,} parts are not called, all others are:"
@@ -102,15 +113,15 @@ def predict(
     return "\n".join([*lines, "", f"written to {target.name}"])
 
 
-def _check(source: str, target: Place) -> None:
-    """Refuse a folder of shards that is not whole, and one that would have the calls in it."""
-    place = Place.of(source)
-    if f"{target.name}/".startswith(f"{place.name}/"):
-        raise BadInputError(f"{target.name} lies in {place.name}, which is read: name another one")
-    if (remote(source) or Path(source).is_dir()) and (
-        place.below("shard-000000.parquet").exists() and not place.below(PACKED).exists()
-    ):
-        raise BadInputError(f"{place.name}: packing was not finished; start it again, it goes on")
+def _apart(sources: Sequence[str], target: Place) -> Iterator[str]:
+    """Yield what `sources` stand for; refuse a folder that would have the calls in it."""
+    for source in expanded(sources):
+        place = Place.of(source)
+        if f"{target.name}/".startswith(f"{place.name}/"):
+            raise BadInputError(
+                f"{target.name} lies in {place.name}, which is read: name another one"
+            )
+        yield source
 
 
 def _left(parts: Sequence[Part], target: Place, by: By) -> list[Part]:
@@ -121,7 +132,8 @@ def _left(parts: Sequence[Part], target: Place, by: By) -> list[Part]:
     if len(names) < len(parts):
         raise BadInputError("the same pictures are named twice")
     note = target.below(CALLS)
-    if not note.exists():
+    begun = note.exists()
+    if not begun:
         note.write(by.model_dump_json(indent=2).encode() + b"\n")
     try:
         before = By.model_validate_json(note.read())
@@ -140,13 +152,26 @@ def _left(parts: Sequence[Part], target: Place, by: By) -> list[Part]:
             f"{target.name} holds calls of {len(others):,} parts that the sources no longer list: "
             "they have changed, so name a new folder"
         )
-    return [part for part in parts if part.name not in finished]
+    left = [part for part in parts if part.name not in finished]
+    if left and begun:
+        target.below(SUCCESS).remove()
+        _sweep(target, names)
+    return left
+
+
+def _sweep(target: Place, names: Set[str]) -> None:
+    """Remove calls of parts that were never finished, and are none of `names` any more."""
+    for place, _ in target.files_below():
+        path = PurePosixPath(place.path)
+        calls = path.parent.name.startswith(PREFIX) and not path.name.startswith(".")
+        if calls and path.stem not in names:
+            place.remove()
 
 
 def _called(
     bundle: Bundle, parts: Sequence[Part], target: Place, by: By, address: str | None
-) -> Iterator[tuple[dict[str, int], str]]:
-    """Yield how many of each are counted in each part once it is finished, or why it cannot be."""
+) -> Iterator[tuple[str, dict[str, int], str]]:
+    """Yield each part's name once it is finished, how many of each it counts, or why it is not."""
     if not parts:
         return
     with joined(address):
@@ -155,7 +180,10 @@ def _called(
 
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False  # there is one
+        context.max_errored_blocks = POISONOUS
         logging.getLogger("ray.data").setLevel(logging.ERROR)
+        # There is no other way to end retries yet, so pyproject.toml ends before Ray 2.64.
+        warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated", DeprecationWarning)
         there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         cpus = max(1, int(there.get("CPU", 1)))
         sent = ray.put(needed(bundle, by.engine))
@@ -166,13 +194,20 @@ def _called(
             batch_size=1,
             num_cpus=1,
             # One at least, not all: those of a machine that died would wait for another machine.
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=cpus, initial_size=cpus),
+            compute=ray.data.ActorPoolStrategy(
+                min_size=1,
+                max_size=cpus,
+                initial_size=cpus,
+                max_tasks_in_flight_per_actor=1,  # no other part is to pay for a poisonous one
+            ),
             fn_constructor_args=[sent, by, target.address, target.path],
+            max_task_retries=TRIES - 1,  # Ray Data's own are without end
+            max_restarts=TRIES * POISONOUS,
         )
         for batch in called.iter_batches(batch_size=None, prefetch_batches=0):
             rows = zip(*(batch[name] for name in COUNTED), strict=True)
-            for row, reason in zip(rows, batch["reason"], strict=True):
-                yield dict(zip(COUNTED, map(int, row), strict=True)), str(reason)
+            for name, row, reason in zip(batch["part"], rows, batch["reason"], strict=True):
+                yield str(name), dict(zip(COUNTED, map(int, row), strict=True)), str(reason)
 
 
 def needed(bundle: Bundle, engine: EngineName) -> dict[str, bytes]:
@@ -196,21 +231,26 @@ class Caller:
     def __init__(self, bundle: Any, by: By, address: str, path: str) -> None:
         import ray
 
-        self.folder = TemporaryDirectory(prefix="leukoscope-")  # files are opened when needed
-        for name, content in ray.get(bundle).items():
-            Path(self.folder.name, name).write_bytes(content)
-        self.model = Model(Bundle.open(Path(self.folder.name)), by.engine, threads=1)
+        with TemporaryDirectory(prefix="leukoscope-") as folder:  # gone before it can be left here
+            for name, content in ray.get(bundle).items():
+                Path(folder, name).write_bytes(content)
+            self.model = Model(Bundle.open(Path(folder)), by.engine, threads=1)
+            self.model.load()
         self.coverage, self.target = by.coverage, Place.of(address).at(path)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Call the parts of `batch`; return columns of what is counted, and of why it is not."""
         rows = [self.counted(Part.told(str(text))) for text in batch["part"]]
-        counts = {name: np.array([counted.get(name, 0) for counted, _ in rows]) for name in COUNTED}
-        return {**counts, "reason": np.array([reason for _, reason in rows], dtype=object)}
+        names, counts, reasons = zip(*rows, strict=True)
+        return {
+            "part": np.array(names, dtype=object),
+            **{name: np.array([counted.get(name, 0) for counted in counts]) for name in COUNTED},
+            "reason": np.array(reasons, dtype=object),
+        }
 
-    def counted(self, part: Part) -> tuple[dict[str, int], str]:
-        """Call a part; return how many of each are counted, and else why it cannot be called."""
+    def counted(self, part: Part) -> tuple[str, dict[str, int], str]:
+        """Call a part; return its name, how many of each it counts, or why it cannot be called."""
         try:
-            return part.call(self.model, self.coverage, self.target), ""
+            return part.name, part.call(self.model, self.coverage, self.target), ""
         except (LeukoscopeError, OSError) as error:  # the others go on without it
-            return {}, str(error)
+            return part.name, {}, str(error)

@@ -92,12 +92,16 @@ class IntegerEngine:
         """Return what is told of (N, H, W, 3) uint8."""
         told = self.integers(pictures)
         if told.beyond is not None and told.beyond.any():
-            with self.opening:
-                self.exact = self.exact or self.open_exact()
-            exact = self.exact(pictures[told.beyond])
+            exact = self.opened()(pictures[told.beyond])
             told.log_odds[told.beyond] = exact.log_odds
             told.features[told.beyond] = exact.features
         return told
+
+    def opened(self) -> OnnxEngine:
+        """Return the graph in floating point, open."""
+        with self.opening:
+            self.exact = self.exact or self.open_exact()
+        return self.exact
 
 
 def open_engine(bundle: Bundle, name: EngineName, threads: int) -> Engine:

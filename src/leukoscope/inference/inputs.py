@@ -5,19 +5,27 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import starmap
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from leukoscope.cells import cnmc, folders, manifest
 from leukoscope.cells.pictures import Deferred
+from leukoscope.cores import cores
 from leukoscope.errors import BadInputError
+
+if TYPE_CHECKING:  # they need pyarrow, which pictures do without
+    from leukoscope.inference.shard import Reader
+    from leukoscope.inference.storage import Place
 
 TABLES = frozenset({".csv", ".parquet"})
 
 PACKED = "pack.json"
 """What lies beside the shards of `leukoscope pack` once they are whole."""
 
-LIST = Path("-")
+LIST = "-"
 """Standard input: a source a line."""
 
 
@@ -50,16 +58,17 @@ def find(sources: Sequence[Path], allow_outside: bool = False) -> Cells:
     names.
 
     Raises:
-        BadInputError: a source is missing, a pattern matches nothing, a folder holds no picture, a
-            table is no manifest.
+        BadInputError: a source is missing, a pattern matches nothing, a folder holds no picture or
+            not all of its shards, a table is no manifest, a list names what is not on this machine.
     """
     found: list[Cell] = []
     others: list[Path] = []
     tables: list[Path] = []
-    for source in expanded(sources):
+    reader = cache(_reader)
+    for source in map(here, expanded(map(str, sources))):
         if source.is_dir() and (source / PACKED).exists():
-            for shard in sorted(source.glob("shard-*.parquet")):
-                found += _packed(shard)
+            for shard in _shards(source):
+                found += starmap(Cell, reader().pictures(_place(shard)))
                 tables.append(shard)
         elif source.is_dir():
             rows, passed_over = folders.rows_of(source, named_folder=False)
@@ -68,16 +77,21 @@ def find(sources: Sequence[Path], allow_outside: bool = False) -> Cells:
         elif not source.exists():
             raise BadInputError(f"{source}: no such file or folder")
         elif source.suffix.lower() in TABLES:
-            packed = source.suffix.lower() == ".parquet" and holds_pictures(source)
-            found += _packed(source) if packed else _listed(source, allow_outside)
+            table = source.suffix.lower() == ".parquet"
+            if table and reader().holds_pictures(_place(source)):
+                found += starmap(Cell, reader().pictures(_place(source)))
+            else:
+                found += starmap(Cell, listed(source, allow_outside))
             tables.append(source)
         else:
             found.append(Cell(source, subject_of(source)))
     return Cells(found, others, tables)
 
 
-def expanded(sources: Iterable[Path]) -> Iterator[Path]:
+def expanded(sources: Iterable[str]) -> Iterator[str]:
     """Yield `sources` with what a list and patterns stand for in their place.
+
+    A pattern is one of this machine's paths; a list may name other file systems' folders, too.
 
     Raises:
         BadInputError: a pattern matches nothing.
@@ -85,12 +99,12 @@ def expanded(sources: Iterable[Path]) -> Iterator[Path]:
     for source in sources:
         if source == LIST:
             lines = (os.fsdecode(line).rstrip("\r\n") for line in sys.stdin.buffer)
-            yield from expanded(Path(line) for line in lines if line.strip())
-        elif glob.has_magic(str(source)) and not source.exists():
-            matches = sorted(glob.glob(str(source), recursive=True))  # noqa: PTH207 - of absolute ones, too
+            yield from expanded(line for line in lines if line.strip())
+        elif glob.has_magic(source) and not remote(source) and not Path(source).exists():
+            matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - of absolute ones, too
             if not matches:
                 raise BadInputError(f"{source} matches no file or folder")
-            yield from map(Path, matches)
+            yield from matches
         else:
             yield source
 
@@ -106,28 +120,24 @@ def listed(table: Path, allow_outside: bool) -> Iterator[tuple[Path, str | None]
         yield Path(path), subject if isinstance(subject, str) else None
 
 
-def _listed(table: Path, allow_outside: bool) -> Iterator[Cell]:
-    return (Cell(*row) for row in listed(table, allow_outside))
+def _reader() -> "Reader":
+    from leukoscope.inference.shard import Reader
+
+    return Reader(cores())
 
 
-def holds_pictures(table: Path) -> bool:
-    """Tell whether a Parquet file is one of packed pictures, and no manifest.
+def _shards(folder: Path) -> list[Path]:
+    from leukoscope.inference.pack import assert_whole
 
-    Raises:
-        BadInputError: it cannot be read.
-    """
-    # Here, as in _packed: they need pyarrow, which pictures do without.
-    from leukoscope.inference import shard
+    shards = sorted(folder.glob("shard-*.parquet"))
+    assert_whole(_place(folder), len(shards))
+    return shards
+
+
+def _place(path: Path) -> "Place":
     from leukoscope.inference.storage import Place
 
-    return shard.holds_pictures(Place.of(str(table)))
-
-
-def _packed(table: Path) -> Iterator[Cell]:
-    from leukoscope.inference import shard
-    from leukoscope.inference.storage import Place
-
-    return (Cell(*row) for row in shard.pictures(Place.of(str(table))))
+    return Place.of(str(path))
 
 
 def remote(address: str) -> bool:

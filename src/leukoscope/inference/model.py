@@ -22,7 +22,7 @@ from leukoscope.errors import BadInputError, listing
 from leukoscope.evaluation.calibration import probability
 from leukoscope.inference.bundle import LIKENESS, Bundle
 from leukoscope.inference.calls import REVIEW
-from leukoscope.inference.engines import Engine, EngineName, fastest, open_engine
+from leukoscope.inference.engines import Engine, EngineName, IntegerEngine, fastest, open_engine
 from leukoscope.inference.flags import square_of
 from leukoscope.inference.inputs import as_text
 from leukoscope.inference.likeness import Likeness
@@ -163,6 +163,12 @@ class Model:
                 raised = info.limits.flags(*seen, cut, distance, self.farthest)
                 flags[place] = SEPARATOR.join(raised)
         return log_odds, reasons, flags
+
+    def load(self) -> None:
+        """Load what else its calls may need: by as many threads it takes no file any more."""
+        engine = self._open(self.threads)
+        if isinstance(engine, IntegerEngine):
+            engine.opened()
 
     def _open(self, threads: int) -> Engine:
         """Return the engine whose calls share so many threads, opened once."""

@@ -9,15 +9,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from leukoscope import __version__
 from leukoscope.cells.parallel import in_order
 from leukoscope.errors import BadInputError
 from leukoscope.inference import shard
-from leukoscope.inference.inputs import PACKED
-from leukoscope.inference.listing import File, fetched, files
+from leukoscope.inference.inputs import PACKED, expanded
+from leukoscope.inference.inventory import File, fetched, files
 from leukoscope.inference.shard import Row
 from leukoscope.inference.storage import Place
 from leukoscope.progress import tracked
@@ -34,7 +35,9 @@ MOST_BYTES = 2**28
 class Whole(BaseModel):
     """What ``pack.json`` says: how many `shards` of how many `pictures`, `unread` among them."""
 
-    version: int = 1
+    model_config = ConfigDict(extra="forbid")
+
+    version: Literal[1] = 1
     made_by: str = f"leukoscope {__version__}"
     shards: int
     pictures: int
@@ -60,7 +63,7 @@ def pack(sources: Sequence[str], target: Place, most: int, allow_outside: bool =
     """Pack the pictures that `sources` name into shards below `target`.
 
     Args:
-        sources: see `leukoscope.inference.listing.files`.
+        sources: see `leukoscope.inference.inventory.files`; patterns, or ``-`` for a list, too.
         target: a folder.
         most: bytes of a shard on disk, about.
         allow_outside: whether manifests may name pictures outside of their folders.
@@ -89,6 +92,25 @@ def pack(sources: Sequence[str], target: Place, most: int, allow_outside: bool =
     return Packed(total, len(before), listed.passed_over)
 
 
+def assert_whole(folder: Place, shards: int) -> None:
+    """Raise BadInputError unless `shards`, those in `folder`, are what ``pack.json`` says."""
+    note = folder.below(PACKED)
+    if not note.exists():
+        raise BadInputError(f"{folder.name}: packing was not finished; start it again, it goes on")
+    try:
+        whole = Whole.model_validate_json(note.read())
+    except ValidationError as error:
+        raise BadInputError(f"{note.name}: not what this version reads") from error
+    if shards > whole.shards:
+        raise BadInputError(
+            f"{folder.name}: packing more into it was not finished; start it again, it goes on"
+        )
+    if shards < whole.shards:
+        raise BadInputError(
+            f"{folder.name} holds {shards:,} of {whole.shards:,} shards: copy it whole"
+        )
+
+
 def describe(packed: Packed, target: Place) -> str:
     """Say in a few lines what came of packing."""
     whole = packed.whole
@@ -106,7 +128,7 @@ class _Pictures:
     """The pictures that sources name, one after the other; counts the other files."""
 
     def __init__(self, sources: Sequence[str], allow_outside: bool) -> None:
-        self.files, self.passed_over = files(sources, allow_outside), 0
+        self.files, self.passed_over = files(expanded(sources), allow_outside), 0
 
     def __iter__(self) -> Iterator[File]:
         return self
@@ -141,7 +163,7 @@ def _seen(place: Place, listed: Iterator[File]) -> shard.About:
     """Pass by the pictures of a shard that is there; return what it says."""
     known, passed = shard.about(place), shard.Listed()
     for file in islice(listed, known.rows):
-        passed.add(file.name, file.size)
+        passed.add(file.name, file.size, file.subject)
     if passed.digest != known.digest:
         raise BadInputError(
             f"{place.name} holds other pictures than the sources list: they have changed, so pack "

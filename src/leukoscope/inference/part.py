@@ -13,6 +13,7 @@ does. Below the folder of calls there are
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -25,12 +26,14 @@ from leukoscope.cells.pictures import Deferred
 from leukoscope.inference import shard
 from leukoscope.inference.calls import counted
 from leukoscope.inference.inputs import PACKED
-from leukoscope.inference.listing import File, fetched
+from leukoscope.inference.inventory import File, fetched
 from leukoscope.inference.model import Model
+from leukoscope.inference.pack import SHARD, assert_whole
 from leukoscope.inference.storage import Place
 from leukoscope.progress import silent
 
 FINISHED = "_finished"
+PREFIX = "subject_prefix="
 
 PICTURES = 1024
 """In a part, of pictures that are not packed."""
@@ -71,7 +74,7 @@ class Part:
         first = files[0]
         listed = shard.Listed()
         for file in files:
-            listed.add(file.name, file.size)
+            listed.add(file.name, file.size, file.subject)
         stem = "pictures"
         if not first.picture:
             stem = re.sub(r"[^\w.-]", "_", PurePosixPath(first.place.path).stem)
@@ -91,6 +94,11 @@ class Part:
     def __str__(self) -> str:
         return json.dumps(asdict(self))  # in ASCII, whatever bytes a path has
 
+    @property
+    def first(self) -> str:
+        """The shard, or the first picture, as people are shown it."""
+        return Place.of(self.address).at(self.paths[0]).name
+
     def pictures(self) -> Iterator[tuple[Deferred, str | None]]:
         """Yield the pictures, each to be read when its turn comes, and whose cells they are.
 
@@ -100,7 +108,7 @@ class Part:
         """
         place = Place.of(self.address)
         if not self.names:
-            yield from shard.pictures(place.at(self.paths[0]))
+            yield from shard.Reader(1).pictures(place.at(self.paths[0]))
         for path, name, subject in zip(self.paths, self.names, self.subjects, strict=False):
             yield Deferred(name, partial(fetched, place.at(path), name)), subject
 
@@ -124,7 +132,7 @@ class Part:
                 [picture for picture, _ in pairs], [subject for _, subject in pairs], coverage
             )
         for prefix, rows in calls.groupby(calls["subject"].map(prefix_of)):
-            place = target.below(f"subject_prefix={prefix}/{self.name}.parquet")
+            place = target.below(f"{PREFIX}{prefix}/{self.name}.parquet")
             with place.writing() as scratch:
                 rows.to_parquet(scratch, index=False, schema=SCHEMA)
         counts = counted(calls)
@@ -140,16 +148,24 @@ def prefix_of(subject: str | None) -> str:
 
 
 def plan(files: Iterable[File]) -> tuple[list[Part], int]:
-    """Return the parts that files make, in order, and how many are neither pictures nor tables."""
+    """Return the parts that files make, in order, and how many are neither pictures nor tables.
+
+    Raises:
+        BadInputError: of a folder of packed pictures, not all shards are there.
+    """
     parts, passed_over = list[Part](), 0
+    packed = Counter[Place]()
 
     def wanted() -> Iterator[File]:
         nonlocal passed_over
         for file in files:
-            name = PurePosixPath(file.place.path).name
-            if file.picture or (name.lower().endswith(".parquet") and not name.startswith(".")):
+            path = PurePosixPath(file.place.path)
+            note = path.name == PACKED
+            if not (file.named or file.hidden) and (note or SHARD.fullmatch(path.name)):
+                packed[file.place.at(str(path.parent))] += not note
+            if file.picture or (path.suffix.lower() == ".parquet" and not file.hidden):
                 yield file
-            elif name != PACKED:
+            elif not note:
                 passed_over += 1
 
     def kind(file: File) -> tuple[bool, str]:
@@ -158,4 +174,6 @@ def plan(files: Iterable[File]) -> tuple[list[Part], int]:
     for (pictures, _), alike in groupby(wanted(), kind):
         while some := list(islice(alike, PICTURES if pictures else 1)):
             parts.append(Part.of(some))
+    for folder, shards in packed.items():
+        assert_whole(folder, shards)
     return parts, passed_over

@@ -7,6 +7,7 @@ others.
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
@@ -18,7 +19,6 @@ from pyarrow import parquet
 from pydantic import BaseModel, ValidationError
 
 from leukoscope.cells.pictures import Deferred, Upload
-from leukoscope.cores import cores
 from leukoscope.errors import BadInputError, LeukoscopeError
 from leukoscope.inference.storage import Place
 
@@ -61,7 +61,7 @@ class About(BaseModel):
     Attributes:
         rows: pictures.
         unread: those that could not be read.
-        digest: SHA-256 of the pictures' paths and sizes, see `Listed`.
+        digest: SHA-256 of the pictures' paths, sizes and subjects, see `Listed`.
     """
 
     rows: int
@@ -70,14 +70,14 @@ class About(BaseModel):
 
 
 class Listed:
-    """What tells pictures from any others: their paths and sizes, in order."""
+    """What tells pictures from any others: their paths, sizes and subjects, in order."""
 
     def __init__(self) -> None:
         self.sha256 = hashlib.sha256()
 
-    def add(self, path: str, size: int) -> None:
+    def add(self, path: str, size: int, subject: str | None) -> None:
         """Take the next picture in."""
-        self.sha256.update(f"{path}\0{size}\n".encode())
+        self.sha256.update(f"{path}\0{size}\0{subject or ''}\n".encode())
 
     @property
     def digest(self) -> str:
@@ -93,7 +93,7 @@ def write(rows: Iterator[Row], scratch: Path, most: int) -> About:
     """
     listed, total, unread, group, held = Listed(), 0, 0, list[Row](), 0
     with (
-        pa.OSFile(str(scratch), "wb") as sink,
+        pa.OSFile(os.fsencode(scratch), "wb") as sink,
         parquet.ParquetWriter(
             sink,
             SCHEMA,
@@ -104,7 +104,7 @@ def write(rows: Iterator[Row], scratch: Path, most: int) -> About:
         ) as writer,
     ):
         for row in rows:
-            listed.add(row.path, row.size)
+            listed.add(row.path, row.size, row.subject)
             total, unread = total + 1, unread + (row.content is None)
             group.append(row)
             held += len(row.content or b"")
@@ -139,56 +139,56 @@ def about(place: Place) -> About:
         raise BadInputError(f"{place.name}: not written by `leukoscope pack`") from error
 
 
-def holds_pictures(place: Place) -> bool:
-    """Tell whether a Parquet file is a shard, by its columns, and not some other table.
+class Reader:
+    """Reads shards; where each row is, is read once, and each row group that is in use.
 
-    Raises:
-        BadInputError: it cannot be read.
+    Args:
+        threads: that fetch pictures: as many row groups are kept as they can come to at a time.
     """
-    return set(SCHEMA.names) <= set(_opened(place).schema_arrow.names)
+
+    def __init__(self, threads: int) -> None:
+        self.opened = lru_cache(maxsize=1 + threads)(_opened)
+        self.group = lru_cache(maxsize=2 + 2 * threads)(partial(_group, self.opened))
+        self.reading = Lock()
+
+    def holds_pictures(self, place: Place) -> bool:
+        """Tell whether a Parquet file is a shard, by its columns, and not some other table.
+
+        Raises:
+            BadInputError: it cannot be read.
+        """
+        return set(SCHEMA.names) <= set(self.opened(place).schema_arrow.names)
+
+    def pictures(self, place: Place) -> Iterator[tuple[Deferred, str | None]]:
+        """Yield a shard's pictures, to be read when their turn comes, and whose cells they are.
+
+        Raises:
+            BadInputError: it is no shard.
+            LeukoscopeError: it cannot be read; this, too, when a picture's turn comes.
+        """
+        if not self.holds_pictures(place):
+            raise BadInputError(
+                f"{place.name}: no packed pictures; of others `leukoscope pack` makes them"
+            )
+        file = self.opened(place)
+        columns = ["path", "subject"]
+        names = _read(place, lambda: file.read(columns, use_threads=False)).to_pylist()
+        groups = (file.metadata.row_group(number).num_rows for number in range(file.num_row_groups))
+        places = ((number, row) for number, rows in enumerate(groups) for row in range(rows))
+        for named, (number, row) in zip(names, places, strict=True):
+            fetch = partial(self._fetch, place, number, row, named["path"])
+            yield Deferred(named["path"], fetch), named["subject"]
+
+    def _fetch(self, place: Place, number: int, row: int, path: str) -> Upload:
+        with self.reading:  # threads that come to a row group together are to read it once
+            group = self.group(place, number)
+        content, reason = group["content"][row].as_py(), group["reason"][row].as_py()
+        return Upload(path, content or b"", reason or "")
 
 
-def pictures(place: Place) -> Iterator[tuple[Deferred, str | None]]:
-    """Yield the pictures of a shard, each to be read when its turn comes, and whose cells they are.
-
-    Raises:
-        BadInputError: it is no shard.
-        LeukoscopeError: it cannot be read; this, too, when a picture's turn comes.
-    """
-    if not holds_pictures(place):
-        raise BadInputError(
-            f"{place.name}: no packed pictures; of others `leukoscope pack` makes them"
-        )
-    file = _opened(place)
-    names = _read(place, lambda: file.read(["path", "subject"], use_threads=False)).to_pylist()
-    groups = (file.metadata.row_group(number).num_rows for number in range(file.num_row_groups))
-    places = ((number, row) for number, rows in enumerate(groups) for row in range(rows))
-    for named, (number, row) in zip(names, places, strict=True):
-        fetch = partial(_fetch, place, number, row, named["path"])
-        yield Deferred(named["path"], fetch), named["subject"]
-
-
-def _fetch(place: Place, number: int, row: int, path: str) -> Upload:
-    with _reading:  # threads that come to a row group together are to read it once
-        group = _group(place, number)
-    content, reason = group["content"][row].as_py(), group["reason"][row].as_py()
-    return Upload(path, content or b"", reason or "")
-
-
-_reading = Lock()
-
-
-@lru_cache(maxsize=2 + 2 * cores())
-def _group(place: Place, number: int) -> pa.Table:
-    """Return a row group; as many as are called from at a time are kept."""
+def _group(opened: Callable[[Place], parquet.ParquetFile], place: Place, number: int) -> pa.Table:
     columns = ["content", "reason"]
-    return _read(place, lambda: _file(place).read_row_group(number, columns, use_threads=False))
-
-
-@lru_cache(maxsize=1 + cores())
-def _file(place: Place) -> parquet.ParquetFile:
-    """Return an open shard, whose end, where it says what is where, is thus read once."""
-    return _opened(place)
+    return _read(place, lambda: opened(place).read_row_group(number, columns, use_threads=False))
 
 
 def _read(place: Place, what: Callable[[], pa.Table]) -> pa.Table:

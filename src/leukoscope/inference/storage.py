@@ -6,6 +6,7 @@ handed about; a server that speaks like S3 is named by ``AWS_ENDPOINT_URL``, or 
 ``s3://bucket/prefix?endpoint_override=minio:9000&scheme=http``.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ from pyarrow import fs
 
 from leukoscope.cells.folders import walk
 from leukoscope.errors import BadInputError, LeukoscopeError
-from leukoscope.files import atomic
+from leukoscope.files import SCRATCH, atomic
 from leukoscope.inference.inputs import as_text, bare, remote
 
 OBJECTS = frozenset({"s3", "gcs", "abfs"})
@@ -84,11 +85,10 @@ class Place:
             BadInputError: there is neither.
             LeukoscopeError: the file system does not answer.
         """
-        with self._telling():
-            info = self.files.get_file_info(self.path)
-        if info.type == fs.FileType.NotFound:
+        there, size = self._found()
+        if not there:
             raise BadInputError(f"{self.name}: no such file or folder")
-        return info.size if info.is_file else None
+        return size
 
     def exists(self) -> bool:
         """Tell whether anything is there.
@@ -96,9 +96,17 @@ class Place:
         Raises:
             LeukoscopeError: the file system does not answer.
         """
+        return self._found()[0]
+
+    def _found(self) -> tuple[bool, int | None]:
+        """Return whether anything is there, and how many bytes, of a file."""
         with self._telling():
-            found = self.files.get_file_info(self.path)
-        return bool(found.type != fs.FileType.NotFound)
+            if self.local:  # pyarrow tells nothing of a name that is no UTF-8
+                if not self.local.exists():
+                    return False, None
+                return True, self.local.stat().st_size if self.local.is_file() else None
+            info = self.files.get_file_info(self.path)
+        return info.type != fs.FileType.NotFound, info.size if info.is_file else None
 
     def files_below(self) -> Iterator[tuple["Place", int]]:
         """Yield each file below a folder, and its bytes, sorted, each folder's own files first.
@@ -127,7 +135,7 @@ class Place:
         Raises:
             OSError: it cannot be.
         """
-        return self.files.open_input_file(self.path)
+        return self.files.open_input_file(os.fsencode(self.path) if self.local else self.path)
 
     def read(self) -> bytes:
         """Return what is in a file.
@@ -153,10 +161,32 @@ class Place:
             scratch = Path(folder) / PurePosixPath(self.path).name
             yield scratch
             with self._telling():
-                if self.files.type_name not in OBJECTS:
-                    self.files.create_dir(str(PurePosixPath(self.path).parent), recursive=True)
-                # Outside of Python, where no Ctrl-C can end half a file as if it were a whole one.
-                fs.copy_files(str(scratch), self.path, fs.LocalFileSystem(), self.files)
+                if self.files.type_name in OBJECTS:
+                    self._take(scratch)
+                    return
+                # Elsewhere a file can be seen while it is half there.
+                folder_here = PurePosixPath(self.path).parent
+                self.files.create_dir(str(folder_here), recursive=True)
+                half = self.at(str(folder_here / f"{SCRATCH}{os.getpid()}-{scratch.name}"))
+                half._take(scratch)
+                self.remove()  # over another file HDFS moves none
+                self.files.move(half.path, self.path)
+
+    def _take(self, scratch: Path) -> None:
+        # Outside of Python, where no Ctrl-C can end half a file as if it were a whole one.
+        fs.copy_files(str(scratch), self.path, fs.LocalFileSystem(), self.files)
+
+    def remove(self) -> None:
+        """Remove a file, if there is one.
+
+        Raises:
+            LeukoscopeError: the file system does not do it.
+        """
+        with self._telling():
+            if self.local:
+                self.local.unlink(missing_ok=True)
+            elif self.exists():
+                self.files.delete_file(self.path)
 
     def write(self, content: bytes) -> None:
         """Write a file, whole or not at all.

@@ -1,14 +1,15 @@
 """Files as they lie, on any file system, one after the other: an archive's list fits no memory."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from leukoscope.cells.folders import shows_cell
+from leukoscope.cells.folders import hidden, shows_cell
 from leukoscope.cells.pictures import Upload
 from leukoscope.errors import BadInputError
 from leukoscope.inference import inputs
+from leukoscope.inference.shard import Reader
 from leukoscope.inference.storage import Place
 
 
@@ -22,6 +23,8 @@ class File:
         subject: whose cell it shows, where that is known.
         size: in bytes; 0 of one that is missing.
         picture: whether it is one, by its suffix; one that a source names itself always is.
+        named: whether a source names it itself, and not a folder above it.
+        hidden: whether it, or a folder in which it was found, is.
     """
 
     place: Place
@@ -29,30 +32,32 @@ class File:
     subject: str | None
     size: int
     picture: bool
+    named: bool = True
+    hidden: bool = False
 
 
-def files(sources: Sequence[str], allow_outside: bool = False) -> Iterator[File]:
+def files(sources: Iterable[str], allow_outside: bool = False) -> Iterator[File]:
     """Yield the files that `sources` name, as `leukoscope.inference.inputs.find` orders them.
 
-    Paths may be patterns, or ``-`` for a list; manifests are of this machine, and their tables are
-    held. Subjects come from a manifest or UID file names. Of packed pictures a shard is a file.
+    They are `leukoscope.inference.inputs.expanded`; manifests are of this machine, and their tables
+    are held. Subjects come from a manifest or UID file names. Of packed pictures a shard is a file.
 
     Raises:
-        BadInputError: a source is missing, a pattern matches nothing, a table is no manifest.
+        BadInputError: a source is missing, a table is no manifest.
         LeukoscopeError: a file system does not answer.
     """
     for source in sources:
         if inputs.remote(source):
             yield from _below(Place.of(source))
         else:
-            for path in inputs.expanded([Path(source)]):
-                yield from _named(path, allow_outside)
+            yield from _named(Path(source), allow_outside)
 
 
 def _named(path: Path, allow_outside: bool) -> Iterator[File]:
     place = Place.of(str(path))
-    packed = path.suffix.lower() == ".parquet" and path.is_file() and inputs.holds_pictures(path)
-    if path.is_file() and path.suffix.lower() in inputs.TABLES and not packed:
+    table = path.is_file() and path.suffix.lower() in inputs.TABLES
+    packed = table and path.suffix.lower() == ".parquet" and Reader(1).holds_pictures(place)
+    if table and not packed:
         for picture, subject in inputs.listed(path, allow_outside):
             yield _file(place.at(str(picture)), inputs.as_text(picture), subject)
     elif path.is_dir() or packed:
@@ -84,7 +89,8 @@ def _below(place: Place) -> Iterator[File]:
         found = True
         inside = PurePosixPath(below.path[len(place.path) :].lstrip("/"))
         subject = inputs.subject_of(below.path)
-        yield File(below, below.name, subject, bytes_, shows_cell(inside))
+        picture, unseen = shows_cell(inside), hidden(inside)
+        yield File(below, below.name, subject, bytes_, picture, named=False, hidden=unseen)
     if not found:
         raise BadInputError(f"{place.name}: no file in this folder or below it")
 
