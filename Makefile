@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LEUKOSCOPE := $(BIN)/leukoscope
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo studies release-model test check-bare docs bench bench-peers chaos fuzz load archive constraints clean
+.PHONY: help venv demo studies release-model test test-cluster check-bare docs bench bench-peers chaos fuzz load archive constraints clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -56,6 +56,9 @@ test: venv  ## Style, types, directions between rooms, behaviour (10 minutes).
 	$(BIN)/bandit --quiet --recursive src --configfile pyproject.toml
 	$(BIN)/python -m pip check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+test-cluster: venv  ## Runs and archives on a Ray cluster of this machine, nodes of which are killed (5 minutes).
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m cluster tests/studies/test_spread.py tests/inference/test_archive.py
 
 docs: venv  ## Build the documentation site in build/docs.
 	# The variable keeps the theme from advertising its successor.

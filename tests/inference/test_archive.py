@@ -135,6 +135,7 @@ def written(target: Place) -> dict[str, Any]:
     }
 
 
+@pytest.mark.cluster
 def test_a_part_over_which_processes_end_is_told_and_all_others_are_called(
     bundle: Bundle, few: Path, tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +155,7 @@ def test_a_part_over_which_processes_end_is_told_and_all_others_are_called(
     assert len(finished(target)) == shards - 1
 
 
+@pytest.mark.cluster
 def test_nothing_is_lost_or_doubled_when_a_node_dies(
     bundle: Bundle,
     folder: Path,

@@ -163,6 +163,7 @@ def assert_same(folder: Path, local: Path, planned: Mapping[Path, RunConfig]) ->
             assert files[0] == files[1]
 
 
+@pytest.mark.cluster
 def test_whatever_dies_is_gone_on_from_its_checkpoint(
     address: str,
     crew: Crew,
@@ -206,6 +207,7 @@ def test_whatever_dies_is_gone_on_from_its_checkpoint(
     )
 
 
+@pytest.mark.cluster
 def test_an_error_is_told_as_here_and_ends_it_for_all(
     crew: Crew, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -221,6 +223,7 @@ def test_an_error_is_told_as_here_and_ends_it_for_all(
     assert ends == {"one": "stopped", "bad": "failed", "other": "stopped"}
 
 
+@pytest.mark.cluster
 def test_an_interruption_leaves_checkpoints(
     crew: Crew,
     store: Store,
@@ -252,6 +255,7 @@ def test_an_interruption_leaves_checkpoints(
         assert re.search(rf"^{folder.name}  stopped  epoch", told, re.MULTILINE)
 
 
+@pytest.mark.cluster
 def test_what_no_machine_can_take_is_said(crew: Crew, store: Store, tmp_path: Path) -> None:
     config_of_many = config(store, 1, threads=3)
     with pytest.raises(BadInputError, match=r"no machine of the cluster .*: 3 cores, 0 cards, "):
