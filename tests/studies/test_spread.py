@@ -262,6 +262,7 @@ def test_what_no_machine_can_take_is_said(crew: Crew, store: Store, tmp_path: Pa
         compare({Path("many"): config_of_many}, tmp_path, crew)
 
 
+@pytest.mark.cluster
 def test_a_run_in_use_is_waited_for(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
