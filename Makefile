@@ -48,7 +48,7 @@ release-model: venv  ## The model for new people: folds under recipe modern, of 
 	rm -rf $(RELEASE)/bundle
 	$(LEUKOSCOPE) export $(RELEASE)/compare -o $(RELEASE)/bundle
 
-test: venv  ## Style, types, directions between rooms, behaviour (10 minutes).
+test: venv  ## Style, types, directions between rooms, behaviour (12 minutes).
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
