@@ -101,21 +101,25 @@ fuzz: venv  ## Read 10,000 damaged files of every kind; any table, and whatever 
 	$(BIN)/pytest --hypothesis-profile=long tests/cells/test_any_table.py tests/serving/test_openapi.py
 
 LOAD := build/load
+ARCHIVE := build/archive
 
 load: $(LOAD)/bundle/bundle.json  ## 200 clients at once for 5 minutes, beside predict.
 	$(BIN)/python reliability/load.py $(LOAD)/bundle $(LOAD)/cells
 
-archive: $(LOAD)/bundle/bundle.json  ## 100,000 cells through an object store and a cluster, a node of which is killed (2 hours).
-	$(BIN)/python reliability/archive.py $(LOAD)/bundle $(LOAD)/cells
+archive: $(ARCHIVE)/bundle/bundle.json  ## 100,000 cells through an object store and a cluster, a node of which is killed (2 hours).
+	$(BIN)/python reliability/archive.py $(ARCHIVE)/bundle $(ARCHIVE)/cells
 
-# ResNet-18 at 224 px, trained on enough phantom cells that its integers call as it does.
-$(LOAD)/bundle/bundle.json: $(VENV)/installed
-	rm -rf $(LOAD)
-	$(LEUKOSCOPE) phantom $(LOAD)/cells --subjects 20 --cells 2500
-	$(LEUKOSCOPE) manifest $(LOAD)/cells -o $(LOAD)/cells.csv
-	$(LEUKOSCOPE) prepare $(LOAD)/cells.csv -o $(LOAD)/store --size 224 --split lab
-	$(LEUKOSCOPE) train $(LOAD)/store -o $(LOAD)/run --recipe demo --set epochs=6 --set schedule=cosine
-	$(LEUKOSCOPE) export $(LOAD)/run -o $(LOAD)/bundle
+$(LOAD)/bundle/bundle.json: SIZE := 224
+$(ARCHIVE)/bundle/bundle.json: SIZE := 64
+
+# ResNet-18, trained on enough phantom cells that its integers call as it does.
+$(LOAD)/bundle/bundle.json $(ARCHIVE)/bundle/bundle.json: build/%/bundle/bundle.json: $(VENV)/installed
+	rm -rf build/$*
+	$(LEUKOSCOPE) phantom build/$*/cells --subjects 20 --cells 2500
+	$(LEUKOSCOPE) manifest build/$*/cells -o build/$*/cells.csv
+	$(LEUKOSCOPE) prepare build/$*/cells.csv -o build/$*/store --size $(SIZE) --split lab
+	$(LEUKOSCOPE) train build/$*/store -o build/$*/run --recipe demo --set epochs=6 --set schedule=cosine
+	$(LEUKOSCOPE) export build/$*/run -o build/$*/bundle
 
 constraints:  ## Pin today's versions anew.
 	rm -rf build/constraints
