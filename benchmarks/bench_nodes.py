@@ -22,7 +22,7 @@ from leukoscope.inference.model import Model
 from leukoscope.inference.pack import pack
 from leukoscope.inference.storage import Place
 
-RENDERED, CELLS, FEW, ROUNDS = 500, 10_000, 16, 2
+CELLS, ROUNDS = 10_000, 2
 
 PART = 500
 """Cells of a part. Between two of them a node waits some 0.2 s for Ray; those of 256 MB hold eight
@@ -46,22 +46,20 @@ def alone(bundle: Bundle, packed: Path) -> float:
 def main(cells: int) -> None:
     """Let one node call, then two, and again."""
     with (
-        phantom_cells(min(cells, RENDERED)) as folder,
+        phantom_cells(PART) as folder,
         tempfile.TemporaryDirectory(dir=folder) as name,
     ):
         place, packed, few = Path(name), Path(name) / "packed", Path(name) / "few"
         bundle = trained_bundle(folder / "cells", "resnet18", 224, place)
         sources = sorted((folder / "cells").rglob("*.bmp"))
-        for part, count in (("cells", cells), ("some", FEW)):
-            (place / part).mkdir()
-            for number in range(count):
-                os.link(sources[number % len(sources)], place / part / f"{number}.bmp")
-        size = sum(path.stat().st_size for path in sources) * cells // len(sources)
-        # BMPs of black around a cell take a tenth of their size when they are packed.
-        pack([str(place / "cells")], Place.of(str(packed)), size // 10 * PART // cells)
-        pack([str(place / "some")], Place.of(str(few)), size)
+        (place / "cells").mkdir()
+        for number in range(cells):
+            os.link(sources[number % PART], place / "cells" / f"{number}.bmp")
+        pack([str(folder / "cells")], Place.of(str(few)), 2**30)
+        size = sum(path.stat().st_size for path in few.iterdir())
+        pack([str(place / "cells")], Place.of(str(packed)), size)
         each = alone(bundle, packed)
-        start = took(bundle, few, place / "calls", 1) - FEW * each
+        start = took(bundle, few, place / "calls", 1) - PART * each
         seconds = {count: list[float]() for count in (1, 2)}
         for _ in range(ROUNDS):
             for count, times in seconds.items():

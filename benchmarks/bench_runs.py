@@ -19,7 +19,7 @@ from leukoscope.studies import architectures
 from leukoscope.studies.crew import hired
 from leukoscope.training.footprint import footprint
 
-SIZE, CELLS, FOLDS, EPOCHS, RUNS = 64, 1200, 4, 5, 2
+SIZE, CELLS, FOLDS, EPOCHS, RUNS = 64, 1200, 4, 4, 2
 
 
 def main() -> None:
