@@ -4,7 +4,7 @@ The same packed phantom cells, 450 × 450 BMPs called at 224 px by ResNet-18 in 
 `leukoscope predict --engine ray` on a Ray cluster of one and of two nodes on this machine,
 alternating; starting what calls counts, starting the cluster does not. Beside that stands what
 docs/scaling.md predicts of both, from one core calling packed cells without Ray and from what a few
-cells take with it. The count of cells can be given: ``bench_nodes.py 200``.
+cells take with it. The count of parts can be given: ``bench_nodes.py 2``.
 """
 
 import os
@@ -22,49 +22,52 @@ from leukoscope.inference.model import Model
 from leukoscope.inference.pack import pack
 from leukoscope.inference.storage import Place
 
-CELLS, ROUNDS = 10_000, 2
+PARTS, ROUNDS = 20, 2
 
 PART = 500
-"""Cells of a part. Between two of them a node waits some 0.2 s for Ray; those of 256 MB hold eight
+"""Cells of a part. Between two of them a node waits some 0.2 s for Ray; those of 256 MB hold many
 times as many."""
 
 
-def took(bundle: Bundle, packed: Path, target: Path, count: int) -> float:
+def took(bundle: Bundle, packed: list[Path], target: Path, count: int) -> float:
     """Return the seconds in which `count` nodes call what is packed."""
     shutil.rmtree(target, ignore_errors=True)
+    sources = list(map(str, packed))
     with nodes(count) as address:
-        return once(lambda: predict(bundle, [str(packed)], Place.of(str(target)), None, address))
+        return once(lambda: predict(bundle, sources, Place.of(str(target)), None, address))
 
 
 def alone(bundle: Bundle, packed: Path) -> float:
-    """Return the seconds in which one core calls a cell of what is packed, without Ray."""
-    pictures = [cell.path for cell in inputs.find([packed]).cells][: 2 * PART]
+    """Return the seconds in which one core calls what is packed, without Ray."""
+    pictures = [cell.path for cell in inputs.find([packed]).cells]
     model = Model(bundle, "int8", threads=1)
-    return once(lambda: model.predict(pictures)) / len(pictures)
+    return once(lambda: model.predict(pictures))
 
 
-def main(cells: int) -> None:
+def main(parts: int) -> None:
     """Let one node call, then two, and again."""
     with (
         phantom_cells(PART) as folder,
         tempfile.TemporaryDirectory(dir=folder) as name,
     ):
-        place, packed, few = Path(name), Path(name) / "packed", Path(name) / "few"
+        place, packed = Path(name), list[Path]()
         bundle = trained_bundle(folder / "cells", "resnet18", 224, place)
         sources = sorted((folder / "cells").rglob("*.bmp"))
-        (place / "cells").mkdir()
-        for number in range(cells):
-            os.link(sources[number % PART], place / "cells" / f"{number}.bmp")
-        pack([str(folder / "cells")], Place.of(str(few)), 2**30)
-        size = sum(path.stat().st_size for path in few.iterdir())
-        pack([str(place / "cells")], Place.of(str(packed)), size)
-        each = alone(bundle, packed)
-        start = took(bundle, few, place / "calls", 1) - PART * each
+        for part in range(parts):
+            cells = place / "cells" / str(part)
+            cells.mkdir(parents=True)
+            for source in sources:
+                os.link(source, cells / source.name)
+            packed.append(place / "packed" / str(part))
+            pack([str(cells)], Place.of(str(packed[-1])), 2**30)
+        each = statistics.median(alone(bundle, packed[0]) for _ in range(3))
+        start = took(bundle, packed[:1], place / "calls", 1) - each
         seconds = {count: list[float]() for count in (1, 2)}
         for _ in range(ROUNDS):
             for count, times in seconds.items():
                 times.append(took(bundle, packed, place / "calls", count))
     one, two = (statistics.median(times) for times in seconds.values())
+    cells = parts * PART
     tell(
         "nodes",
         f"predict --engine ray, ResNet-18 at 224 px, {cells:,} cells, two nodes of one core",
@@ -73,11 +76,11 @@ def main(cells: int) -> None:
         one_node=cells / one,
         times_one_node=one / two,
         start_seconds=start,
-        core_seconds_a_cell=each,
-        one_node_over_predicted=(start + cells * each) / one,
-        two_nodes_over_predicted=(start + cells * each / 2) / two,
+        core_seconds_a_cell=each / PART,
+        one_node_over_predicted=(start + parts * each) / one,
+        two_nodes_over_predicted=(start + parts * each / 2) / two,
     )
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else CELLS)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else PARTS)
