@@ -18,6 +18,7 @@ from leukoscope import cli
 from leukoscope.cells import manifest
 from leukoscope.cells.splits import Policy
 from leukoscope.cells.store import Store
+from leukoscope.cli.cells import prepare
 from leukoscope.training.checkpoint import Checkpoint
 
 Leukoscope = Callable[..., subprocess.CompletedProcess[str]]
@@ -227,7 +228,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_the_command_line_knows_every_split() -> None:
     """It names them itself, so that help needs no heavy import."""
-    asked = get_type_hints(cli.prepare)["split"]
+    asked = get_type_hints(prepare)["split"]
     assert get_args(asked) == get_args(Policy)
 
 
