@@ -25,7 +25,7 @@ class Bare(Epochs):
 
     def bare_seconds(self) -> float:
         """Step as often, on batches of the same sizes that are in memory already."""
-        batches = [(self.standard(batch), batch.labels) for batch in self.loader.epoch(0)]
+        batches = [(self.lesson.standard(batch), batch.labels) for batch in self.loader.epoch(0)]
         self.model.train()
         started = time.perf_counter()
         for pictures, labels in batches:

@@ -43,7 +43,7 @@ class Epochs(Trainer):
 
     def seconds(self) -> float:
         """Train one epoch as always; return the seconds up to its end, without validation."""
-        self.judged = {}
+        self.judge.splits = {}
         started = time.perf_counter()
         self._epoch(Bar("bench", self.loader.cells, "images"), threading.Event())
         return time.perf_counter() - started

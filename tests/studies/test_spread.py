@@ -34,10 +34,10 @@ from leukoscope.studies.board import Board, Said
 from leukoscope.studies.crew import Crew, hired
 from leukoscope.studies.runs import open_or_create
 from leukoscope.training.checkpoint import Checkpoint
+from leukoscope.training.divergence import Diverged
 from leukoscope.training.reproduce import difference
 from leukoscope.training.run import Run, RunConfig
 from leukoscope.training.stopping import Interrupted
-from leukoscope.training.trainer import Diverged
 
 SHORT, LONG, ENDLESS = 1, 20, 5000
 """Epochs; the long one is killed in the midst of them."""

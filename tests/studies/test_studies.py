@@ -26,9 +26,9 @@ from leukoscope.studies.finding import Finding
 from leukoscope.studies.study import Setup
 from leukoscope.studies.table import STUDIES, study
 from leukoscope.training.checkpoint import Checkpoint
+from leukoscope.training.divergence import Diverged
 from leukoscope.training.run import Run
 from leukoscope.training.stopping import Interrupted
-from leukoscope.training.trainer import Diverged
 
 SHALLOW, DEEP = "small3", "small7"
 

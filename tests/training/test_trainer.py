@@ -27,12 +27,14 @@ from leukoscope.models.resnet import ResNet
 from leukoscope.studies.runs import complete, open_or_create
 from leukoscope.training import trainer
 from leukoscope.training.checkpoint import Checkpoint
+from leukoscope.training.divergence import Diverged
 from leukoscope.training.optimizer import optimizer_of
+from leukoscope.training.passes import OutOfMemory
 from leukoscope.training.recipe import recipe
 from leukoscope.training.run import Run, RunConfig
 from leukoscope.training.stopping import Interrupted
 from leukoscope.training.teacher import taught
-from leukoscope.training.trainer import Diverged, train
+from leukoscope.training.trainer import train
 
 SETTINGS = ["batch_size=8", "epochs=3", "learning_rate=0.01", "momentum=0.9"]
 MACHINE_COLUMNS = ["images_per_second", "seconds"]
@@ -216,7 +218,7 @@ def test_mixup_mixes_pictures_and_losses(new_run: NewRun) -> None:
     torch.manual_seed(7)
     share = torch.distributions.Beta(0.4, 0.4).sample().item()
     other = torch.randperm(len(batch.labels))
-    pictures = made.standard(batch)
+    pictures = made.lesson.standard(batch)
     torch.testing.assert_close(seen[0], share * pictures + (1 - share) * pictures[other])
     targets = F.one_hot(batch.labels, 2).float()
     soft = share * targets + (1 - share) * targets[other]
@@ -318,7 +320,7 @@ def test_what_does_not_fit_in_any_part_is_said(
         raise torch.OutOfMemoryError("no room")
 
     monkeypatch.setattr(ResNet, "forward", never)
-    with pytest.raises(trainer.OutOfMemory, match="--checkpoint-activations"):
+    with pytest.raises(OutOfMemory, match="--checkpoint-activations"):
         train(new_run())
 
 
@@ -338,7 +340,7 @@ def test_weights_that_are_no_numbers_after_the_last_step_stop_with_their_epoch(
     made = trainer.Trainer(new_run(), None)
     torch.nn.init.constant_(made.model.module.fc.bias, torch.nan)
     with pytest.raises(Diverged, match=r"after epoch 1 .* smaller learning rate"):
-        made._judge("validation")
+        made.judge(made.judging, 1)
 
 
 def test_history_has_a_row_an_epoch(whole: Run) -> None:
@@ -449,7 +451,7 @@ def test_a_loss_that_is_no_number_stops_with_its_batch(
         calls += "label_smoothing" in options
         return cross_entropy(logits, labels, **options) * (torch.nan if calls == 8 else 1)
 
-    monkeypatch.setattr(trainer.F, "cross_entropy", poisoned)
+    monkeypatch.setattr(F, "cross_entropy", poisoned)
     with pytest.raises(Diverged, match="batch 3 of epoch 2 is nan"):
         train(run)
     assert Checkpoint.load(run.checkpoint("last")).progress.epoch == 1

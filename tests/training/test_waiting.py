@@ -36,7 +36,7 @@ class OneEpoch(Trainer):
 
     def reads(self) -> tuple[int, int]:
         """Return how often a tensor was read, and how many steps there were."""
-        self.judged = {}
+        self.judge.splits = {}
         with Reads() as reads:
             self._epoch(Bar("epoch", self.loader.cells, "images"), threading.Event())
         return reads.count, len(self.loader)

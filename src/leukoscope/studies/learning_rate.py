@@ -27,9 +27,9 @@ from leukoscope.studies.histories import (
 )
 from leukoscope.studies.runs import complete
 from leukoscope.studies.study import Defaults, Setup, Study
+from leukoscope.training.divergence import Diverged
 from leukoscope.training.recipe import recipe
 from leukoscope.training.run import Run
-from leukoscope.training.trainer import Diverged
 
 
 def conduct(setup: Setup) -> Finding:

@@ -14,12 +14,12 @@ from tempfile import TemporaryDirectory
 import torch
 
 from leukoscope import measured
-from leukoscope.cells.loader import ordered_batches
 from leukoscope.cells.store import Store
 from leukoscope.errors import LeukoscopeError
 from leukoscope.progress import Bar
+from leukoscope.training.judge import EVALUATION_BATCH
 from leukoscope.training.run import Run, RunConfig
-from leukoscope.training.trainer import EVALUATION_BATCH, Trainer
+from leukoscope.training.trainer import Trainer
 
 STATUS = Path("/proc/self/status")
 """Where Linux tells a process its peak; elsewhere nothing is measured."""
@@ -90,11 +90,7 @@ class Rehearsal(Trainer):
             self._gradients(batch, bar)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
-        self.judging.eval()
-        some = self.judged["validation"][:EVALUATION_BATCH]
-        with torch.inference_mode():
-            for batch in ordered_batches(self.gather, some, EVALUATION_BATCH):
-                self.judging(self.standard(batch))
+        self.judge.logits(self.judging, self.judge.splits["validation"][:EVALUATION_BATCH])
 
 
 def peak() -> int:

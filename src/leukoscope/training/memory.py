@@ -14,6 +14,9 @@ from leukoscope.models.resnet import ResidualBlock
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 """How allocators without an error of their own say it."""
 
+SMALLEST_PART = 2
+"""Cells: batch norm has no variance of one."""
+
 
 def parts(cells: int, micro_batch: int | None) -> int:
     """Return into how many parts a batch of `cells` is split, so that none is larger.

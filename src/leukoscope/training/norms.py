@@ -1,6 +1,6 @@
-"""Batch norm over the shares that several processes have of a batch, where torch has none.
+"""Batch norm over the shares that several processes have of a batch: whether, and how.
 
-`torch.nn.SyncBatchNorm` computes on accelerators alone; this is the same for a CPU, by the kernels
+`torch.nn.SyncBatchNorm` computes on accelerators alone; here is the same for a CPU, by the kernels
 of `torch.nn.BatchNorm2d`.
 """
 
@@ -11,6 +11,38 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+
+from leukoscope.cells.loader import TrainingLoader
+from leukoscope.errors import BadInputError
+from leukoscope.training.memory import SMALLEST_PART
+
+SMALL_SHARE = 16
+"""Cells: of fewer in a process, batch norm sees those of all, unless it is asked not to."""
+
+
+def seen_together(model: nn.Module, loader: TrainingLoader, asked: bool | None) -> bool:
+    """Tell whether the batch norms of `model` are to see the shares of all processes.
+
+    Args:
+        model: the network.
+        loader: of its batches.
+        asked: what the user wants; None: what is best.
+
+    Raises:
+        BadInputError: it is not to be, and a process has too few cells of some batch.
+    """
+    norms = any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    if loader.size == 1 or not norms:
+        return False
+    smallest = int(loader.shares().min())
+    if asked is None:
+        return loader.batch_size // loader.size < SMALL_SHARE or smallest < SMALLEST_PART
+    if not asked and smallest < SMALLEST_PART:
+        raise BadInputError(
+            f"of some batch a process has {smallest} cells, and batch norm has no variance of "
+            "one: choose --sync-norm, or other batches"
+        )
+    return asked
 
 
 def synchronised(model: nn.Module, device: torch.device) -> nn.Module:

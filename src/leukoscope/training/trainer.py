@@ -7,26 +7,20 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from leukoscope import models
 from leukoscope.cells.gather import Batch, Gather
-from leukoscope.cells.loader import TrainingLoader, ordered_batches
-from leukoscope.cells.manifest import CLASSES
+from leukoscope.cells.loader import TrainingLoader
 from leukoscope.cells.standard import Standard, sample
-from leukoscope.cells.store import Store
-from leukoscope.errors import BadInputError, LeukoscopeError
+from leukoscope.errors import BadInputError
 from leukoscope.lock import held
 from leukoscope.progress import Bar
 from leukoscope.training.apart import lend
@@ -36,11 +30,14 @@ from leukoscope.training.checkpoint import (
     random_state,
     restore_random_state,
 )
+from leukoscope.training.divergence import assert_finite
+from leukoscope.training.judge import Judge, merit
 from leukoscope.training.lesson import Lesson
 from leukoscope.training.machine import threads_for
-from leukoscope.training.memory import checkpoint_activations, out_of_memory, parts
-from leukoscope.training.norms import synchronised
+from leukoscope.training.memory import checkpoint_activations
+from leukoscope.training.norms import seen_together, synchronised
 from leukoscope.training.optimizer import optimizer_of
+from leukoscope.training.passes import Passes
 from leukoscope.training.run import Run, Which
 from leukoscope.training.stopping import Interrupted, stop_signals
 from leukoscope.training.team import ALONE, Team
@@ -51,33 +48,14 @@ SAVE_SECONDS = 300.0
 CHECK_BATCHES = 50
 """How many batches apart the losses are looked at: looking waits for the device."""
 
-EVALUATION_BATCH = 128
-
-SMALLEST_PART = 2
-"""Cells: batch norm has no variance of one."""
-
-SMALL_SHARE = 16
-"""Cells: of fewer in a process, batch norm sees those of all, unless it is asked not to."""
-
 SAVE, STOP = 1, 2
 """What a process may wish after a batch; the highest wish is what all do."""
-
-CALMER = "the last checkpoint is from before. Try a smaller learning rate."
-"""What to do after a training that diverged."""
 
 AfterEpoch = Callable[[dict[str, float], torch.nn.Module], None]
 """Looks at an epoch's row of the history and at the network, before both are kept.
 
 It must leave them as they are.
 """
-
-
-class Diverged(LeukoscopeError):  # noqa: N818
-    """The loss is no number any more."""
-
-
-class OutOfMemory(LeukoscopeError):  # noqa: N818
-    """Not even the smallest parts of a batch fit."""
 
 
 def train(
@@ -118,61 +96,67 @@ class Trainer:
         after_epoch: AfterEpoch | None = None,
         team: Team = ALONE,
     ) -> None:
-        self.run, self.recipe, self.team = run, run.config.recipe, team
+        config, recipe = run.config, run.config.recipe
+        self.run, self.recipe, self.team = run, recipe, team
         self.after_epoch = after_epoch
-        torch.set_num_threads(run.config.threads)
+        torch.set_num_threads(config.threads)
         torch.backends.cudnn.deterministic = True
-        torch.backends.cudnn.allow_tf32 = run.config.precision != "32-true"
-        if run.config.compile and run.config.checkpoint_activations:
+        torch.backends.cudnn.allow_tf32 = config.precision != "32-true"
+        if config.compile and config.checkpoint_activations:
             raise BadInputError(
                 "a compiled network cannot compute its activations twice: choose --no-compile or "
                 "no --checkpoint-activations"
             )
         try:
             self.fabric = Fabric(
-                accelerator=run.config.device,
+                accelerator=config.device,
                 devices=team.local,
                 num_nodes=team.size // team.local,
-                precision=run.config.precision,
+                precision=config.precision,
                 strategy=team.strategy,
             )
             if team.size > 1:
                 self.fabric.launch()
         except (RuntimeError, MisconfigurationException) as error:
-            raise BadInputError(f"device {run.config.device} cannot be used: {error}") from error
-        self.store = run.open_store()
-        self.store.verify(team.rank, team.size)
+            raise BadInputError(f"device {config.device} cannot be used: {error}") from error
+        store = run.open_store()
+        store.verify(team.rank, team.size)
         # Cells of others' shards cannot lie on the device beside one's own.
-        whole = team.size == 1 or self.store.info.shards == 1
-        self.gather = Gather(self.store, self.fabric.device, often=whole)
-        recipe, seed = self.recipe, run.config.seed
+        whole = team.size == 1 or store.info.shards == 1
+        gather = Gather(store, self.fabric.device, often=whole)
         self.loader = TrainingLoader(
-            self.store, recipe.batch_size, seed, recipe.balance, self.gather, team.rank, team.size
+            store, recipe.batch_size, config.seed, recipe.balance, gather, team.rank, team.size
         )
-        self.judged = {"validation": self.store.rows("validation")}
-        if run.config.watch_test:
-            self.judged["test"] = _labelled_test(self.store)
         if recipe.colour == "density":
-            lend(self.store, sample(self.store), team)
-        self.standard = Standard.of(self.store, recipe.colour, self.fabric.device)
-        self.lesson = Lesson(self.recipe, self.standard, self.loader, team)
+            lend(store, sample(store), team)
+        standard = Standard.of(store, recipe.colour, self.fabric.device)
+        self.judge = Judge(gather, standard, config.watch_test, team)
+        self.lesson = Lesson(recipe, standard, self.loader, team)
 
-        torch.manual_seed(run.config.seed)
-        model = models.create(run.config.model, **run.config.model_options)
-        torch.set_num_threads(threads_for(model, run.config.threads))
+        torch.manual_seed(config.seed)
+        model = models.create(config.model, **config.model_options)
+        torch.set_num_threads(threads_for(model, config.threads))
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if run.config.checkpoint_activations:
+        if config.checkpoint_activations:
             checkpoint_activations(model)
-        self.sync_norm = self._sync_norm(model)
+        self.sync_norm = seen_together(model, self.loader, config.sync_norm)
         if self.sync_norm:
             model = synchronised(model, self.fabric.device)
-        self.model, self.optimizer = self.fabric.setup(model, optimizer_of(model, self.recipe))
+        self.model, self.optimizer = self.fabric.setup(model, optimizer_of(model, recipe))
+        self.passes = Passes(
+            self.fabric,
+            self.model,
+            recipe.label_smoothing,
+            config.micro_batch,
+            team,
+            self.sync_norm,
+        )
         self.average, self.judging = None, self.model
         if recipe.averaging:
             self.average = AveragedModel(self.model.module, use_buffers=True)
             self.averaged = _weights(self.average.module), _weights(self.model.module)
             self.judging = self.fabric.setup_module(self.average.module)
-        if run.config.compile:
+        if config.compile:
             # A machine without a compiler trains all the same.
             torch._dynamo.config.suppress_errors = True
             torch._dynamo.reset()  # what is compiled counts up to a limit over all networks
@@ -181,23 +165,6 @@ class Trainer:
         if resume:
             self._restore(resume)
         self.sizes = self.loader.sizes(self.progress.epoch)
-
-    def _sync_norm(self, model: torch.nn.Module) -> bool:
-        """Tell whether batch norm is to see the shares of all processes."""
-        norms = any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
-        if self.team.size == 1 or not norms:
-            return False
-        smallest = int(self.loader.shares().min())
-        asked = self.run.config.sync_norm
-        if asked is None:
-            usual = self.recipe.batch_size // self.team.size
-            return usual < SMALL_SHARE or smallest < SMALLEST_PART
-        if not asked and smallest < SMALLEST_PART:
-            raise BadInputError(
-                f"of some batch a process has {smallest} cells, and batch norm has no variance of "
-                "one: choose --sync-norm, or other batches"
-            )
-        return asked
 
     def fit(self) -> None:
         """Train the epochs that are left."""
@@ -240,7 +207,7 @@ class Trainer:
             bar.advance(sizes[progress.batch])
             progress.batch += 1
             if progress.batch % CHECK_BATCHES == 0:
-                self._assert_finite()
+                assert_finite(progress, self.team)
             now = time.monotonic()
             progress.seconds = earlier + now - started
             wish = STOP if stop.is_set() else SAVE if now - saved >= SAVE_SECONDS else 0
@@ -254,7 +221,7 @@ class Trainer:
                         f"go on with: leukoscope train --resume {self.run.folder}"
                     )
                 )
-        self._assert_finite()
+        assert_finite(progress, self.team)
         images = sum(sizes[first:])
         speed = images / (time.monotonic() - started) if images else math.nan
         weights = torch.tensor(sizes, dtype=torch.float64)
@@ -264,8 +231,7 @@ class Trainer:
             "train_loss": (progress.losses.cpu().double() @ weights / weights.sum()).item(),
             "train_accuracy": progress.correct.sum().item() / weights.sum().item(),
         }
-        for split in self.judged:
-            row |= {f"{split}_{figure}": value for figure, value in self._judge(split).items()}
+        row |= self.judge(self.judging, progress.epoch + 1)
         row["images_per_second"] = round(speed, 1)
         row["seconds"] = round(earlier + time.monotonic() - started, 1)
         if self.after_epoch:
@@ -273,79 +239,17 @@ class Trainer:
         self._close_epoch(row)
 
     def _gradients(self, batch: Batch, bar: Bar) -> tuple[torch.Tensor, torch.Tensor]:
-        """Leave the gradients of a training `batch` in the weights; return its logits and loss.
+        """Leave the gradients of a training `batch` in the weights; return its logits and loss."""
 
-        Where memory is short the batch is passed in parts, halved until they fit.
-        """
-        pictures, targets = self.lesson(batch)
-        # What a pass changes, to take back one that failed on its way.
-        norms, random = [buffer.clone() for buffer in self.model.buffers()], random_state()
-        while True:
-            try:
-                return self._accumulated(pictures, targets)
-            except RuntimeError as error:
-                if not out_of_memory(error):
-                    raise
-                cells = min(len(pictures), self.run.config.micro_batch or len(pictures))
-                if self.team.size > 1:
-                    # The others wait for this share within the pass; none can go back alone.
-                    raise OutOfMemory(
-                        f"process {self.team.rank} has no memory for its share of a batch, "
-                        f"{len(pictures)} cells: go on with --resume and --micro-batch "
-                        f"{max(SMALLEST_PART, cells // 2)}, or --checkpoint-activations"
-                    ) from error
-                if cells < 2 * SMALLEST_PART:
-                    raise OutOfMemory(
-                        "no memory even for parts of a few cells; the last checkpoint is from "
-                        "before. Try --checkpoint-activations, or a smaller network."
-                    ) from error
-            # Out here the error, and with it what the failed pass holds, is gone.
-            self.optimizer.zero_grad(set_to_none=True)
-            for buffer, before in zip(self.model.buffers(), norms, strict=True):
-                buffer.copy_(before)
-            restore_random_state(random)
-            config = self.run.config.model_copy(update={"micro_batch": cells // 2})
+        def halved(micro_batch: int) -> None:
+            config = self.run.config.model_copy(update={"micro_batch": micro_batch})
             self.run = self.run.configured(config)
             bar.say(
-                f"out of memory: batches are passed in parts of {cells // 2} cells from now on; "
+                f"out of memory: batches are passed in parts of {micro_batch} cells from now on; "
                 "the steps stay the same, batch norm sees the parts"
             )
 
-    def _accumulated(
-        self, pictures: torch.Tensor, targets: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Add up the gradients of all parts of a batch; return its logits and mean loss.
-
-        In a team these are the parts of a share; the mean over the processes of their losses, as of
-        their gradients, is that of the whole batch.
-        """
-        size, cells = self.team.size, self.sizes[self.progress.batch]
-        share, micro_batch = len(pictures), self.run.config.micro_batch
-        if micro_batch and self.sync_norm:  # of all shares together: all have as many parts
-            share = self.team.highest(share)
-        count = parts(share, micro_batch)
-        told, losses = [], []
-        for part, (some, wanted) in enumerate(
-            zip(pictures.tensor_split(count), targets.tensor_split(count), strict=True), start=1
-        ):
-            with self._gradients_exchanged(part == count):
-                logits = self.model(some)
-                if len(some):
-                    loss = F.cross_entropy(
-                        logits, wanted, label_smoothing=self.recipe.label_smoothing
-                    )
-                    loss = loss * (len(some) * size / cells)
-                else:  # more processes than cells
-                    loss = logits.sum()
-                self.fabric.backward(loss)
-            told.append(logits.detach())
-            losses.append(loss.detach())
-        return torch.cat(told), torch.stack(losses).sum()
-
-    def _gradients_exchanged(self, now: bool) -> AbstractContextManager[Any]:
-        """Return what surrounds a pass after which the processes exchange gradients, or not yet."""
-        wait = self.team.size > 1 and not now
-        return self.fabric.no_backward_sync(self.model) if wait else nullcontext()
+        return self.passes(*self.lesson(batch), self.sizes[self.progress.batch], halved)
 
     def _draw(self, *place: int) -> int:
         """Return what this process's generator begins with at a `place` of the training."""
@@ -365,7 +269,7 @@ class Trainer:
         progress = self.progress
         progress.history.append(row)
         last = self.recipe.keep == "last"
-        best = last or progress.best is None or _merit(row) > _merit(progress.best)
+        best = last or progress.best is None or merit(row) > merit(progress.best)
         if best:
             progress.best = row
         progress.epoch, progress.batch, progress.seconds = progress.epoch + 1, 0, 0.0
@@ -376,43 +280,6 @@ class Trainer:
         if self.team.first:
             self.run.write_history(progress.history)
 
-    @torch.inference_mode()
-    def _judge(self, split: str) -> dict[str, float]:
-        """Return mean loss, accuracy and area under the ROC curve over the cells of `split`."""
-        rows, labels = self.judged[split], torch.from_numpy(self.store.labels[self.judged[split]])
-        mine = self.store.own(rows, self.team.rank, self.team.size)
-        self.judging.eval()
-        told = []
-        for batch in ordered_batches(self.gather, rows[mine], EVALUATION_BATCH):
-            told.append(self.judging(self.standard(batch)).float())
-        logits = torch.zeros(len(rows), len(CLASSES))
-        if told:
-            logits[mine] = torch.cat(told).cpu()
-        logits = self.team.total(logits)
-        if not torch.isfinite(logits).all():
-            raise Diverged(
-                self.team.once(
-                    f"after epoch {self.progress.epoch + 1} the network says no numbers of {split} "
-                    f"cells; {CALMER}"
-                )
-            )
-        return {
-            "loss": F.cross_entropy(logits, labels).item(),
-            "accuracy": (logits.argmax(1) == labels).double().mean().item(),
-            "auroc": float(roc_auc_score(labels, logits[:, 1] - logits[:, 0])),
-        }
-
-    def _assert_finite(self) -> None:
-        wrong = ~torch.isfinite(self.progress.losses[: self.progress.batch])
-        if wrong.any():
-            batch = int(wrong.nonzero()[0])
-            raise Diverged(
-                self.team.once(
-                    f"the loss of batch {batch + 1} of epoch {self.progress.epoch + 1} is "
-                    f"{self.progress.losses[batch].item()}; {CALMER}"
-                )
-            )
-
     def _no_batches(self) -> tuple[torch.Tensor, torch.Tensor]:
         batches, device = len(self.loader), self.fabric.device
         return torch.zeros(batches, device=device), torch.zeros(
@@ -420,7 +287,7 @@ class Trainer:
         )
 
     def _save(self, which: Which) -> None:
-        self._assert_finite()
+        assert_finite(self.progress, self.team)
         if not self.team.first:
             return
         checkpoint = Checkpoint(
@@ -451,18 +318,6 @@ class Trainer:
 def _weights(model: torch.nn.Module) -> list[torch.Tensor]:
     """Return parameters and running statistics, without the counts among them."""
     return [value for value in model.state_dict().values() if value.is_floating_point()]
-
-
-def _merit(row: dict[str, float]) -> tuple[float, float]:
-    """Order epochs: validation accuracy first, then the smaller loss."""
-    return row["validation_accuracy"], -row["validation_loss"]
-
-
-def _labelled_test(store: Store) -> NDArray[np.int64]:
-    rows = store.rows("test")
-    if not len(rows) or (store.labels[rows] < 0).any():
-        raise BadInputError(f"{store.folder}: the test split has no labels to watch")
-    return rows
 
 
 def _line(name: str, row: dict[str, float], epochs: int) -> str:
