@@ -106,7 +106,7 @@ ARCHIVE := build/archive
 load: $(LOAD)/bundle/bundle.json  ## 200 clients at once for 5 minutes, beside predict.
 	$(BIN)/python reliability/load.py $(LOAD)/bundle $(LOAD)/cells
 
-archive: $(ARCHIVE)/bundle/bundle.json  ## 100,000 cells through an object store and a cluster, a node of which is killed (2 hours).
+archive: $(ARCHIVE)/bundle/bundle.json  ## 100,000 cells through an object store and a cluster, a node of which is killed (20 minutes).
 	$(BIN)/python reliability/archive.py $(ARCHIVE)/bundle $(ARCHIVE)/cells
 
 $(LOAD)/bundle/bundle.json: SIZE := 224

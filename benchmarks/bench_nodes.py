@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from common import nodes, once, phantom_cells, tell, trained_bundle
+from common import nodes, on_core, once, phantom_cells, tell, trained_bundle
 from leukoscope.inference import inputs
 from leukoscope.inference.archive import predict
 from leukoscope.inference.bundle import Bundle
@@ -40,8 +40,9 @@ def took(bundle: Bundle, packed: list[Path], target: Path, count: int) -> float:
 def alone(bundle: Bundle, packed: Path) -> float:
     """Return the seconds in which one core calls what is packed, without Ray."""
     pictures = [cell.path for cell in inputs.find([packed]).cells]
-    model = Model(bundle, "int8", threads=1)
-    return once(lambda: model.predict(pictures))
+    with on_core(0):
+        model = Model(bundle, "int8", threads=1)
+        return once(lambda: model.predict(pictures))
 
 
 def main(parts: int) -> None:

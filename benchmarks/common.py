@@ -81,18 +81,35 @@ def trained_bundle(
 
 @contextmanager
 def nodes(count: int) -> Iterator[str]:
-    """Run a Ray cluster of nodes of one core each, on this machine; yield its address."""
+    """Run a Ray cluster of nodes of one core of this machine each; yield its address.
+
+    What a node starts stays on its core; this process shares the first one's, as one that is
+    started there does.
+    """
     with patch.dict(os.environ, RAY_USAGE_STATS_ENABLED="0"):
         from ray.cluster_utils import Cluster  # not above: the peers' environment is without it
 
         node = {"num_cpus": 1, "object_store_memory": 200 * 2**20}
-        cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+        cluster = Cluster()
         try:
-            for _ in range(count - 1):
-                cluster.add_node(**node)
-            yield cluster.address
+            for core in range(count):
+                with on_core(core):
+                    cluster.add_node(**node, include_dashboard=False)
+            with on_core(0):
+                yield cluster.address
         finally:
             cluster.shutdown()
+
+
+@contextmanager
+def on_core(number: int) -> Iterator[None]:
+    """Keep this process, and what it starts, on one of its cores."""
+    there = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, there[number : number + 1])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, there)
 
 
 def once(work: Callable[[], object]) -> float:

@@ -2,7 +2,7 @@
 
 Whole files of every kind that leukoscope reads are mutated at random: bits flipped, bytes cut out,
 doubled, overwritten by numbers that break decoders, see `corpus`. Each is read in a process with
-bounded memory and, a file, bounded time; anything but a result or a `BadInputError` is a failure.
+bounded memory and, a file, bounded time; anything but a result or a `LeukoscopeError` is a failure.
 
     python reliability/fuzz.py 10000
 """
@@ -30,7 +30,7 @@ from leukoscope.cells import manifest
 from leukoscope.cells.pictures import read_picture
 from leukoscope.cells.sources import read_sources
 from leukoscope.cores import cores
-from leukoscope.errors import BadInputError
+from leukoscope.errors import BadInputError, LeukoscopeError
 from tell import tell
 
 SECONDS = 10
@@ -93,13 +93,26 @@ def read_store(folder: Path) -> None:
     Store.open(folder).verify()
 
 
-FOLDERS: dict[str, Reader] = {"bundle": read_bundle, "run": read_run, "store": read_store}
+def read_packed(folder: Path) -> None:
+    """Read what is packed, picture by picture."""
+    from leukoscope.inference import inputs
+
+    for cell in inputs.find([folder]).cells:
+        read_picture(cell.path)
+
+
+FOLDERS: dict[str, Reader] = {
+    "bundle": read_bundle,
+    "run": read_run,
+    "store": read_store,
+    "packed": read_packed,
+}
 FILES: dict[str, tuple[Callable[[], dict[str, bytes]], Reader]] = {
     "pictures": (pictures, read_picture),
     "tables": (tables, read_table),
     "settings": (settings, read_settings),
 }
-SHARES = {"pictures": 0.6, "tables": 0.15, "settings": 0.1} | dict.fromkeys(FOLDERS, 0.05)
+SHARES = {"pictures": 0.6, "tables": 0.1, "settings": 0.1} | dict.fromkeys(FOLDERS, 0.05)
 """Of all that is tried."""
 
 
@@ -143,7 +156,7 @@ def work(kind: str, made: Path, seed: int, count: int) -> None:
             signal.setitimer(signal.ITIMER_PROF, SECONDS)
             try:
                 reader(path)
-            except BadInputError:
+            except LeukoscopeError:
                 pass
             except BaseException:  # whatever it is, it is a failure
                 print(json.dumps(f"{name} of seed {seed}: {traceback.format_exc(limit=-3)}"))
@@ -165,10 +178,12 @@ def worked(kind: str, made: Path, seed: int, count: int) -> list[str]:
 
 
 def make(place: Path) -> None:
-    """Make a store, a run and a bundle, small ones."""
+    """Make a store, a run, a bundle and a pack, small ones."""
     from leukoscope.cells.phantom import write_phantoms
     from leukoscope.cells.store import prepare
     from leukoscope.inference.export import export
+    from leukoscope.inference.pack import pack
+    from leukoscope.inference.storage import Place
     from leukoscope.training.run import Run, RunConfig
     from leukoscope.training.trainer import train
 
@@ -180,6 +195,7 @@ def make(place: Path) -> None:
     run = Run.create(place / "run", config)
     train(run)
     export(run, place / "bundle", "a card")
+    pack([str(place / "cells")], Place.of(str(place / "packed")), 2**20)
 
 
 def fuzz(tries: int, seed: int = 0) -> list[str]:
