@@ -48,7 +48,7 @@ release-model: venv  ## The model for new people: folds under recipe modern, of 
 	rm -rf $(RELEASE)/bundle
 	$(LEUKOSCOPE) export $(RELEASE)/compare -o $(RELEASE)/bundle
 
-test: venv  ## Style, types, directions between rooms, behaviour (12 minutes).
+test: venv  ## Style, types, directions between rooms, behaviour (10 minutes).
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -57,7 +57,7 @@ test: venv  ## Style, types, directions between rooms, behaviour (12 minutes).
 	$(BIN)/python -m pip check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test-cluster: venv  ## Runs and archives on a Ray cluster of this machine, nodes of which are killed (5 minutes).
+test-cluster: venv  ## Runs and archives on a Ray cluster of this machine, nodes of which are killed (2 minutes).
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m cluster tests/studies/test_spread.py tests/inference/test_archive.py
 
 docs: venv  ## Build the documentation site in build/docs.
