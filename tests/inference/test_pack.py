@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -289,3 +290,22 @@ def test_a_damaged_shard_is_told(folder: Path, tmp_path: Path) -> None:
     parquet.write_table(pa.table({"path": ["x"]}), tmp_path / "other.parquet")
     with pytest.raises(BadInputError, match="no packed pictures"):
         list(shard.Reader(1).pictures(Place.of(str(tmp_path / "other.parquet"))))
+
+
+def test_a_bit_of_what_a_shard_says_of_itself_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard, "GROUP", 2)
+    path = tmp_path / "shard.parquet"
+    rows = [shard.Row(f"{name}.bmp", None, name.encode(), None, 1) for name in "abcde"]
+    shard.write(iter(rows), path, most=10**9)
+    whole = path.read_bytes()
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    for place in range(footer, len(whole) - 8):
+        for bit in range(3):
+            damaged = bytearray(whole)
+            damaged[place] ^= 1 << bit
+            path.write_bytes(damaged)
+            with suppress(LeukoscopeError):
+                for picture, _ in shard.Reader(1).pictures(Place.of(str(path))):
+                    picture.fetch()

@@ -172,9 +172,12 @@ class Reader:
             )
         file = self.opened(place)
         columns = ["path", "subject"]
-        names = _read(place, lambda: file.read(columns, use_threads=False)).to_pylist()
-        groups = (file.metadata.row_group(number).num_rows for number in range(file.num_row_groups))
-        places = ((number, row) for number, rows in enumerate(groups) for row in range(rows))
+        groups = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+        rows = sum(max(0, told) for told in groups)  # what is damaged may tell less than none
+        names = _read(
+            place, lambda: _whole(file.read(columns, use_threads=False), rows)
+        ).to_pylist()
+        places = ((number, row) for number, told in enumerate(groups) for row in range(told))
         for named, (number, row) in zip(names, places, strict=True):
             fetch = partial(self._fetch, place, number, row, named["path"])
             yield Deferred(named["path"], fetch), named["subject"]
@@ -187,8 +190,20 @@ class Reader:
 
 
 def _group(opened: Callable[[Place], parquet.ParquetFile], place: Place, number: int) -> pa.Table:
-    columns = ["content", "reason"]
-    return _read(place, lambda: opened(place).read_row_group(number, columns, use_threads=False))
+    def read() -> pa.Table:
+        file, columns = opened(place), ["content", "reason"]
+        rows = file.metadata.row_group(number).num_rows
+        return _whole(file.read_row_group(number, columns, use_threads=False), rows)
+
+    return _read(place, read)
+
+
+def _whole(table: pa.Table, rows: int) -> pa.Table:
+    """Return `table` if it has so many rows, in all of its columns."""
+    table.validate()
+    if len(table) != rows:
+        raise pa.ArrowInvalid(f"{len(table):,} rows instead of {rows:,}")
+    return table
 
 
 def _read(place: Place, what: Callable[[], pa.Table]) -> pa.Table:
