@@ -3,7 +3,7 @@
 The same packed phantom cells, 450 × 450 BMPs called at 224 px by ResNet-18 in integers, with
 `leukoscope predict --engine ray` on a Ray cluster of one and of two nodes on this machine,
 alternating; starting what calls counts, starting the cluster does not. Beside that stands what
-docs/scaling.md predicts of both, from one core calling packed cells without Ray and from what a few
+docs/archive.md predicts of both, from one core calling packed cells without Ray and from what a few
 cells take with it. The count of parts can be given: ``bench_nodes.py 2``.
 """
 
