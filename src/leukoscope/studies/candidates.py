@@ -1,13 +1,15 @@
 """Candidates: the recipes that `study recipe` holds against each other, from a YAML file.
 
-folds: [0, 1]           # which parts of the people test; all unless given
-candidates:
-lab: {recipe: lab}    # the first is the one that the others are held against
-wider:
-recipe: modern
-set: {epochs: 20, augmentation.scale: 0.3}
-model_options: {stem: small}
-store: store96      # another store of the same cells
+    folds: [0, 1]           # which parts of the people test; all unless given
+    candidates:
+      lab: {recipe: lab}
+      wider:
+        recipe: modern
+        set: {epochs: 20, augmentation.scale: 0.3}
+        model_options: {stem: small}
+        store: store96      # another store of the same cells
+
+The first is the one that the others are held against.
 """
 
 from collections.abc import Mapping
