@@ -13,9 +13,10 @@ import torch.nn.functional as F
 
 from common import tell
 from leukoscope import models
+from leukoscope.training.heap import keep_freed_memory
 from leukoscope.training.memory import checkpoint_activations
 
-BATCH, SIZE, STEPS = 16, 224, 2
+BATCH, SIZE, STEPS = 16, 224, 3
 RUNS = 3
 
 
@@ -30,6 +31,8 @@ def step(checkpoints: bool) -> None:
     model = models.create("resnet152").to(memory_format=torch.channels_last)
     if checkpoints:
         checkpoint_activations(model)
+    else:
+        keep_freed_memory()  # as the trainer does
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     pictures = torch.rand(BATCH, 3, SIZE, SIZE).to(memory_format=torch.channels_last)
     for _ in range(STEPS):

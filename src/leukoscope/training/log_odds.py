@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from leukoscope.cells.gather import CPU, Batch
 from leukoscope.cells.plans import TURNS, turned_alike
 from leukoscope.cells.standard import Standard
+from leukoscope.training.heap import keep_freed_memory
 from leukoscope.training.run import Run, Which
 
 
@@ -27,6 +28,7 @@ class LogOdds(nn.Module):
         self, networks: Sequence[nn.Module], standards: Sequence[Standard], turns: int
     ) -> None:
         super().__init__()
+        keep_freed_memory()
         self.networks = nn.ModuleList(networks)
         self.standards, self.turns = standards, turns
 

@@ -31,6 +31,7 @@ from leukoscope.training.checkpoint import (
     restore_random_state,
 )
 from leukoscope.training.divergence import assert_finite
+from leukoscope.training.heap import keep_freed_memory
 from leukoscope.training.judge import Judge, merit
 from leukoscope.training.lesson import Lesson
 from leukoscope.training.machine import threads_for
@@ -100,6 +101,8 @@ class Trainer:
         self.run, self.recipe, self.team = run, recipe, team
         self.after_epoch = after_epoch
         torch.set_num_threads(config.threads)
+        if not config.checkpoint_activations:  # who asks for them has no memory to spare
+            keep_freed_memory()
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.allow_tf32 = config.precision != "32-true"
         if config.compile and config.checkpoint_activations:
