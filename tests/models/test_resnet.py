@@ -141,6 +141,11 @@ def test_zero_init_makes_every_identity_block_the_identity(name: str) -> None:
     assert not torch.equal(models.create(name).conv3_x[1](activations), activations)
 
 
+def test_zero_init_does_not_silence_a_plain_network() -> None:
+    plain = models.create("resnet18", residual=False, zero_init_residual=True).train()
+    assert plain.features(torch.rand(2, 3, 64, 64)).std() > 0
+
+
 def test_plain_network_has_no_shortcut_and_no_other_difference() -> None:
     plain, residual = models.create("resnet34", residual=False), models.create("resnet34")
     missing = set(residual.state_dict()) - set(plain.state_dict())

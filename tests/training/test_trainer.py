@@ -195,6 +195,16 @@ def test_the_average_of_the_weights_is_what_is_judged(new_run: NewRun, store: St
     torch.testing.assert_close(seen[0], average, rtol=1e-4, atol=1e-5)
 
 
+def test_the_recipe_says_how_residual_branches_begin(new_run: NewRun) -> None:
+    for name, told in (("usual", "false"), ("identity", "true")):
+        run = new_run(name, overrides=[*SETTINGS, f"zero_init_residual={told}"])
+        branches = run.config.first_model().conv3_x[1].conv_block2[1].weight
+        assert branches.eq(0).all() == (told == "true")
+        begun = trainer.Trainer(run, None).model.state_dict()
+        expected = run.config.first_model().state_dict()
+        assert all(torch.equal(begun[key], value) for key, value in expected.items())
+
+
 def test_norms_and_biases_do_not_decay() -> None:
     model = models.create("resnet18")
     optimizer = optimizer_of(model, recipe("lab", ["weight_decay=0.1", "learning_rate=1"]))

@@ -69,6 +69,16 @@ class ResidualBlock(nn.Module):
         return self.res_out(out)  # type: ignore[no-any-return]
 
 
+def silence_branches(model: nn.Module) -> None:
+    """Let each residual block of `model` begin as its shortcut: its branch's last norm at zero.
+
+    Goyal et al. 2017, arXiv:1706.02677. A plain block is left as it is.
+    """
+    for block in model.modules():
+        if isinstance(block, ResidualBlock) and block.residual:
+            nn.init.zeros_(block.last_norm.weight)  # type: ignore[arg-type]
+
+
 class ResNetBasicBlock(ResidualBlock):
     """Two 3×3 convolutions: the block of ResNet-18 and ResNet-34."""
 
@@ -145,8 +155,7 @@ class ResNet(nn.Module):
 
     Keyword Args:
         stride_in: ``"1x1"`` (the paper) or ``"3x3"`` (v1.5); only bottlenecks differ.
-        zero_init_residual: start each residual branch at zero, so that a block begins as the
-            identity (Goyal et al. 2017, arXiv:1706.02677).
+        zero_init_residual: start as `silence_branches` leaves it.
         residual: False builds the plain network of the same depth, without any shortcut.
         norm: ``"batch"`` or ``"group"``.
         stem: ``"paper"``: a 7×7 convolution that halves, then a pool that halves; ``"small"``, for
@@ -196,15 +205,12 @@ class ResNet(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = dropout
         self.fc = nn.Linear(inputs, num_classes)
-        self.initialise(zero_init_residual)
-
-    def initialise(self, zero_init_residual: bool) -> None:
-        """He et al. 2015 (arXiv:1502.01852) for convolutions; norms start as the identity."""
+        # He et al. 2015 (arXiv:1502.01852); norms start as the identity.
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            elif zero_init_residual and isinstance(module, ResidualBlock):
-                nn.init.zeros_(module.last_norm.weight)  # type: ignore[arg-type]
+        if zero_init_residual:
+            silence_branches(self)
 
     def features(self, x: Tensor) -> Tensor:
         """Return what the classifier sees, (N, 8 * width * expansion)."""

@@ -38,10 +38,13 @@ def fitting(recipe: Recipe) -> str:
     if recipe.schedule == "cosine":
         rate += ", falling to 0 as a cosine"
     steps = OPTIMIZERS[recipe.optimizer].format(momentum=recipe.momentum)
-    return (
+    told = (
         f"{loss}; {steps}, {rate}, weight decay {recipe.weight_decay:g}; batches of "
         f"{recipe.batch_size} cells, {DRAWN[recipe.balance]}."
     )
+    if recipe.zero_init_residual:
+        told += " Each block begins as the identity (its branch's last norm at zero)."
+    return told
 
 
 def changed(augmentation: Augmentation) -> str:

@@ -24,7 +24,7 @@ from torch import nn
 from leukoscope.spreadsheet import write_csv
 from leukoscope.studies.finding import Finding, Part, Verdict, combined, decide, spoken
 from leukoscope.studies.gradients import decades_towards_input, layer_norms
-from leukoscope.studies.runs import complete, first_model
+from leukoscope.studies.runs import complete
 from leukoscope.studies.sample import Sample
 from leukoscope.studies.study import Defaults, Setup, Study
 from leukoscope.training.run import Run
@@ -144,7 +144,7 @@ def _train_and_look(run: Run, cells: int) -> None:
         write_csv(norms, path)
 
     if not path.exists():
-        look(0, first_model(run).to(sample.device))
+        look(0, run.config.first_model().to(sample.device))
     complete(run, lambda row, model: look(int(row["epoch"]), model))
 
 

@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-import torch
-
-from leukoscope import models
 from leukoscope.errors import BadInputError
 from leukoscope.training.run import Run, RunConfig
 from leukoscope.training.trainer import AfterEpoch, train
@@ -41,10 +38,3 @@ def complete(run: Run, after_epoch: AfterEpoch | None = None) -> None:
     """
     if not run.finished:
         train(run, run.newest_checkpoint(), after_epoch)
-
-
-def first_model(run: Run) -> torch.nn.Module:
-    """Return the network of `run` as it was before the first step, on the CPU."""
-    torch.manual_seed(run.config.seed)
-    model = models.create(run.config.model, **run.config.model_options)
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

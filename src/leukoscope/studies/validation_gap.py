@@ -30,7 +30,7 @@ from leukoscope.progress import Bar
 from leukoscope.studies.finding import Finding, Part, Verdict
 from leukoscope.studies.histories import best
 from leukoscope.studies.loss_line import Losses, along, displacement, random_direction
-from leukoscope.studies.runs import complete, first_model
+from leukoscope.studies.runs import complete
 from leukoscope.studies.sample import Sample, cell_losses
 from leukoscope.studies.study import Defaults, Setup, Study, kept
 from leukoscope.training.run import Run
@@ -180,7 +180,7 @@ def _lines(
     """Yield name, direction and reach of each line through `weights`, the last ones of `run`."""
     for number in range(directions):
         yield f"random {number + 1}", random_direction(weights, number), RANDOM_REACH
-    earlier = {"first": first_model(run)}
+    earlier = {"first": run.config.first_model()}
     if best(run.history)["epoch"] != run.history["epoch"].iloc[-1]:
         earlier["best"] = run.load_model("best")
     for name, model in earlier.items():

@@ -30,6 +30,8 @@ class Recipe(BaseModel):
         schedule: ``constant``, the lab's, or ``cosine``: from the highest rate down to zero over
             the training (Loshchilov and Hutter 2017, arXiv:1608.03983).
         warmup: epochs in which the rate rises from zero.
+        zero_init_residual: each residual block begins as its shortcut, a deep network as a shallow
+            one, see `leukoscope.models.resnet.silence_branches`.
         momentum: of SGD; the lab names none, and torch's default is none.
         weight_decay: on the weights of convolutions and of the classifier; norms and biases are
             left out, which have nothing to decay to.
@@ -56,6 +58,7 @@ class Recipe(BaseModel):
     learning_rate: float = Field(default=1e-3, gt=0)
     schedule: Literal["constant", "cosine"] = "constant"
     warmup: float = Field(default=0.0, ge=0)
+    zero_init_residual: bool = False
     momentum: float = Field(default=0.0, ge=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
@@ -94,6 +97,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "learning_rate": 0.02,
         "schedule": "cosine",
         "warmup": 1,
+        "zero_init_residual": True,
         "momentum": 0.9,
         "weight_decay": 5e-4,
         "mixup": 0.4,

@@ -31,6 +31,7 @@ from leukoscope.cores import cores
 from leukoscope.errors import BadInputError
 from leukoscope.files import write_text
 from leukoscope.lock import held
+from leukoscope.models.resnet import silence_branches
 from leukoscope.spreadsheet import write_csv
 from leukoscope.training.checkpoint import Checkpoint, newest
 from leukoscope.training.machine import Device, Precision, settled
@@ -103,6 +104,17 @@ class RunConfig(BaseModel):
     def same_work(self, other: "RunConfig") -> bool:
         """Tell whether only the machine's settings tell this run from `other`."""
         return self.model_dump(exclude=MACHINE) == other.model_dump(exclude=MACHINE)
+
+    def first_model(self) -> torch.nn.Module:
+        """Return the network as it is before the first step, channels last, on the CPU.
+
+        torch's generator starts from the seed for it.
+        """
+        torch.manual_seed(self.seed)
+        model = models.create(self.model, **self.model_options)
+        if self.recipe.zero_init_residual:
+            silence_branches(model)
+        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     @classmethod
     def plan(

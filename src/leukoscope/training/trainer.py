@@ -16,7 +16,6 @@ from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from leukoscope import models
 from leukoscope.cells.gather import Batch, Gather
 from leukoscope.cells.loader import TrainingLoader
 from leukoscope.cells.standard import Standard, sample
@@ -136,10 +135,8 @@ class Trainer:
         self.judge = Judge(gather, standard, config.watch_test, team)
         self.lesson = Lesson(recipe, standard, self.loader, team)
 
-        torch.manual_seed(config.seed)
-        model = models.create(config.model, **config.model_options)
+        model = config.first_model()
         torch.set_num_threads(threads_for(model, config.threads))
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.checkpoint_activations:
             checkpoint_activations(model)
         self.sync_norm = seen_together(model, self.loader, config.sync_norm)
