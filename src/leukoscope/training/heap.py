@@ -11,7 +11,7 @@ def keep_freed_memory() -> None:
     """Let this process keep what its tensors free; under another C library than glibc, nothing.
 
     glibc gives each large tensor pages of its own and hands them back with it, so that every layer
-    pays for pages that the last one had. A training holds about 5 % more for it.
+    pays for pages that the last one had. A training holds up to 6 % more for it.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
