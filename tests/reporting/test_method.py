@@ -27,7 +27,7 @@ def test_the_labs_recipe() -> None:
         ("schedule=cosine", "learning rate 0.001, falling to 0 as a cosine, weight"),
         ("warmup=2", "learning rate 0.001 after a rise over 2 epochs, weight"),
         ("warmup=1", "learning rate 0.001 after a rise over 1 epoch, weight"),
-        ("zero_init_residual=true", "Each block begins as the identity"),
+        ("zero_init_residual=true", "Each residual block begins as its shortcut"),
         ("turns_averaged=true", "by the mean over its eight turns."),
         ("label_smoothing=0.1", "Cross-entropy with labels smoothed by 0.1;"),
         (

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 COUNTED = """
-import resource, threading, torch
+import resource, torch
+from concurrent.futures import ThreadPoolExecutor
 from leukoscope.training.heap import keep_freed_memory
 
 def faults():
@@ -20,7 +21,8 @@ usual = faults()
 keep_freed_memory()
 faults()
 kept = faults()
-threading.Thread(target=faults).start()  # a thread lives by it, too
+with ThreadPoolExecutor(1) as thread:
+    thread.submit(faults).result()  # a thread lives by it, too
 print(usual, kept)
 """
 

@@ -43,7 +43,7 @@ def fitting(recipe: Recipe) -> str:
         f"{recipe.batch_size} cells, {DRAWN[recipe.balance]}."
     )
     if recipe.zero_init_residual:
-        told += " Each block begins as the identity (its branch's last norm at zero)."
+        told += " Each residual block begins as its shortcut, its branch's last norm at zero."
     return told
 
 

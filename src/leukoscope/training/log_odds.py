@@ -16,7 +16,7 @@ class LogOdds(nn.Module):
     """(N, H, W, 3) uint8, cells as they lie in a store, → (N,) float64, log-odds of blast.
 
     The log-odds are the difference of the two classes' logits, their mean over the turns of a
-    picture and over the networks.
+    picture and over the networks. A process that has made one keeps the memory that tensors free.
 
     Args:
         networks: at least one, in evaluation mode.
