@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from leukoscope.evaluation.calibration import fit_temperature, probability, reliability
+from leukoscope.evaluation.calibration import (
+    fit_temperature,
+    log_odds_at,
+    probability,
+    reliability,
+)
 from leukoscope.evaluation.metrics import Scored
 
 
@@ -26,6 +31,13 @@ def test_a_temperature_lowers_the_calibration_error_and_moves_no_call() -> None:
     assert Scored(truth, before).scores(one)["ece"][0] > 0.15
     assert Scored(truth, after).scores(one)["ece"][0] < 0.02
     assert np.array_equal(before >= 0.5, after >= 0.5)
+
+
+@pytest.mark.parametrize("wanted", [0.02, 0.5, 0.9])
+def test_log_odds_at_a_probability_have_it(wanted: float) -> None:
+    settled = {"temperature": 1.7, "prior": -0.6}
+    log_odds = np.array([log_odds_at(wanted, **settled)])
+    assert probability(log_odds, **settled) == pytest.approx(wanted)
 
 
 def test_a_perfect_network_stays_finite() -> None:

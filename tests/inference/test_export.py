@@ -68,7 +68,7 @@ def test_integers_are_right_on_average_over_the_cells_that_gave_their_ranges(
 def test_integers_that_say_something_else_stay_out(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: bool
 ) -> None:
-    def noise(fp32: Path, _pictures: np.ndarray, _turns: int, target: Path) -> None:
+    def noise(fp32: Path, _: np.ndarray, _turns: int, _cut: float, target: Path) -> None:
         if broken:
             raise RuntimeError("no such operator")
         graph = onnx.load(fp32)

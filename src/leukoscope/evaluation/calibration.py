@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from leukoscope.evaluation.metrics import ECE_BINS
 
@@ -23,6 +23,11 @@ def probability(logit: Floats, temperature: float = 1.0, prior: float = 0.0) -> 
         prior: log-odds that the network lacks, see `leukoscope.evaluation.prevalence`.
     """
     return np.asarray(expit(logit / temperature + prior))
+
+
+def log_odds_at(probability: float, temperature: float, prior: float) -> float:
+    """Return the log-odds of which `probability` is the one that `probability` returns."""
+    return float((logit(probability) - prior) * temperature)
 
 
 def fit_temperature(logit: Floats, truth: NDArray[np.bool_], prior: float = 0.0) -> float:

@@ -66,8 +66,8 @@ class Check(Part):
         agreement: share of the cells that both call alike, at 0.5.
         auroc_change: the graph's less the networks'.
         farthest: the limit of a cell's distance from the training cells by this graph's features.
-        beyond: share of the cells that lie beyond the ranges of its integers and that ``fp32.onnx``
-            computes instead.
+        beyond: share of the cells that lie beyond the ranges of its integers, or too near to 0.5
+            for them, and that ``fp32.onnx`` computes instead.
         refused: why the graph is not in the bundle; empty: it is.
     """
 

@@ -28,7 +28,8 @@ class Told(NamedTuple):
     Attributes:
         log_odds: (N,) float64, of blast.
         features: (N, F) float32, see `leukoscope.inference.likeness`.
-        beyond: (N,) bool, which lie beyond the ranges of a graph's integers; None: it has none.
+        beyond: (N,) bool, which a graph's integers do not decide, see
+            `leukoscope.inference.integers`; None: it has none.
     """
 
     log_odds: NDArray[np.float64]
@@ -76,7 +77,7 @@ class OnnxEngine:
 
 
 class IntegerEngine:
-    """A graph in integers; cells beyond their ranges are computed in floating point.
+    """A graph in integers; cells that these do not decide are computed in floating point.
 
     Args:
         integers: the graph in integers.

@@ -14,7 +14,7 @@ from leukoscope.cells.standard import Standard
 from leukoscope.cells.store import Store
 from leukoscope.cores import cores
 from leukoscope.errors import BadInputError, LeukoscopeError
-from leukoscope.evaluation.calibration import probability
+from leukoscope.evaluation.calibration import log_odds_at
 from leukoscope.evaluation.ensemble import Ensemble
 from leukoscope.evaluation.evaluate import settle
 from leukoscope.evaluation.result import Settled
@@ -134,7 +134,7 @@ def _integers(
     target = folder / "int8.onnx"
     try:
         with atomic(target) as scratch:
-            integers.write_int8(folder / "fp32.onnx", pictures, judge.turns, scratch)
+            integers.write_int8(folder / "fp32.onnx", pictures, judge.turns, judge.cut, scratch)
     except Exception as error:  # whatever the quantiser raises: a bundle does without it
         return Check(
             cells=0,
@@ -172,7 +172,9 @@ class _Judge:
     def __init__(
         self, store: Store, log_odds: LogOdds, settled: Settled, likeness: Likeness
     ) -> None:
-        self.settled, self.turns, self.likeness = settled, log_odds.turns, likeness
+        threshold = settled.points[0].threshold
+        self.cut = log_odds_at(threshold, settled.temperature, settled.prior)
+        self.turns, self.likeness = log_odds.turns, likeness
         rows = _some(store.rows("validation"), CHECKED)
         self.pictures, self.labels = store.pixels[rows], store.labels[rows]
         self.batch = max(1, BATCH // log_odds.turns)
@@ -197,15 +199,11 @@ class _Judge:
         return Check(
             cells=len(found),
             largest_difference=float(np.abs(found - self.told).max()),
-            agreement=float(np.mean(self._called(found) == self._called(self.told))),
+            agreement=float(np.mean((found >= self.cut) == (self.told >= self.cut))),
             auroc_change=float(after - before),
             farthest=float(np.quantile(distances, FAR)),
             beyond=0.0 if told.beyond is None else float(told.beyond.mean()),
         )
-
-    def _called(self, log_odds: NDArray[np.float64]) -> NDArray[np.bool_]:
-        calibrated = probability(log_odds, self.settled.temperature, self.settled.prior)
-        return np.asarray(calibrated >= self.settled.points[0].threshold)
 
     def _batches(self, what: str) -> Iterator[NDArray[np.uint8]]:
         starts = range(0, len(self.pictures), self.batch)

@@ -1,8 +1,9 @@
 """A graph in integers of 8 bits, which knows where its integers end.
 
 In a deep network a few cells make the last layers say a hundred times what the others do. Ranges
-that held those, too, would leave the others a step or two; so ranges are those of the usual cells,
-and the graph says which cells lie beyond them, for floating point to compute.
+that held those, too, would leave the others a step or two; so ranges are those of the usual cells.
+And integers are off by a little, which matters to the cells that are nearly as likely one class as
+the other. The graph says which cells are the one or the other, for floating point to compute.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,7 +34,8 @@ from leukoscope.inference.engines import OnnxEngine
 from leukoscope.inference.graphs import INPUT, OUTPUTS
 
 BEYOND = "beyond"
-"""The third output: (N,) bool, whether a ReLU says more of a cell than its range holds."""
+"""The third output: (N,) bool, whether a ReLU says more of a cell than its range holds, or integers
+may be off by so much that they call it otherwise."""
 
 CALIBRATION = 128
 """Training cells whose activations give the ranges of the integers."""
@@ -44,18 +46,30 @@ FAR = 10.0
 """How many times what the middle cell does a usual cell makes a layer say, at most."""
 HEADROOM = 1.25
 """How much further the ranges go than these cells do, so that few new cells lie beyond them."""
+MARGIN = 2.0
+"""How many times what the integers are off by, in root mean square, the log-odds of a cell must
+differ from where the call changes."""
 
 QUANTISED = ["Conv", "Add", "MaxPool", "Relu"]
 """Operators that work on integers. Colour and the classifier, whose features can lie far beyond the
 ranges, stay in floating point, which costs nothing."""
 
 
-def write_int8(fp32: Path, pictures: NDArray[np.uint8], turns: int, target: Path) -> None:
+def write_int8(
+    fp32: Path, pictures: NDArray[np.uint8], turns: int, cut: float, target: Path
+) -> None:
     """Write the graph `fp32` in integers to `target`, with the output ``beyond``.
 
     Weights by channel, activations by the range they have over the usual ones of `pictures`,
     training cells, each computed `turns` times; what the log-odds of these are off by on average is
     taken off. Jacob et al. 2018, arXiv:1712.05877; Nagel et al. 2019, arXiv:1906.04721.
+
+    Args:
+        fp32: the graph in floating point.
+        pictures: (N, H, W, 3).
+        turns: of each that `fp32` averages.
+        cut: the log-odds at which the call changes.
+        target: the file.
     """
     batch = max(1, BATCH // turns)
     with TemporaryDirectory(dir=target.parent) as place:
@@ -88,7 +102,8 @@ def write_int8(fp32: Path, pictures: NDArray[np.uint8], turns: int, target: Path
                 },
             )
         off = _log_odds(bare, pictures, batch) - _log_odds(fp32, pictures, batch)
-        onnx.save(_watched(_shifted(onnx.load(bare), -off.mean()), layers, turns), target)
+        graph = _shifted(onnx.load(bare), -off.mean())
+        onnx.save(_watched(graph, layers, turns, cut, MARGIN * off.std()), target)
 
 
 def _peaks(
@@ -113,16 +128,36 @@ def _peaks(
     return np.concatenate([np.stack(some, axis=1) for some in told])
 
 
-def _watched(model: ModelProto, layers: Sequence[str], turns: int) -> ModelProto:
-    """Return `model`, in integers, with ``beyond``: any of `layers` is at the end of its range."""
+def _watched(
+    model: ModelProto, layers: Sequence[str], turns: int, cut: float, margin: float
+) -> ModelProto:
+    """Return `model`, in integers, with ``beyond``.
+
+    That is where any of `layers` is at the end of its range, or the log-odds within `margin` of
+    `cut`.
+    """
     names = _add_highest(model, [f"{layer}_QuantizeLinear_Output" for layer in layers], turns)
-    model.graph.initializer.append(from_array(np.array(255, np.int32), "range_end"))
-    model.graph.node.extend(
+    graph = model.graph
+    constants: dict[str, NDArray[Any]] = {
+        "range_end": np.array(255, np.int32),
+        "cut": np.array(cut, np.float64),
+        "margin": np.array(margin, np.float64),
+    }
+    graph.initializer.extend(from_array(value, name) for name, value in constants.items())
+    graph.node.extend(
         make_node("Cast", [name], [f"{name}_code"], to=TensorProto.INT32) for name in names
     )
-    model.graph.node.append(make_node("Max", [f"{name}_code" for name in names], ["highest_code"]))
-    model.graph.node.append(make_node("Equal", ["highest_code", "range_end"], [BEYOND]))
-    model.graph.output.append(make_tensor_value_info(BEYOND, TensorProto.BOOL, ["N"]))
+    graph.node.extend(
+        (
+            make_node("Max", [f"{name}_code" for name in names], ["highest_code"]),
+            make_node("Equal", ["highest_code", "range_end"], ["out_of_range"]),
+            make_node("Sub", [OUTPUTS[0], "cut"], ["past_cut"]),
+            make_node("Abs", ["past_cut"], ["from_cut"]),
+            make_node("Less", ["from_cut", "margin"], ["open"]),
+            make_node("Or", ["out_of_range", "open"], [BEYOND]),
+        )
+    )
+    graph.output.append(make_tensor_value_info(BEYOND, TensorProto.BOOL, ["N"]))
     return model
 
 
