@@ -4,14 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import pytest
+from scipy.stats import norm
 
 from leukoscope.cells.store import Store
 from leukoscope.inference.bundle import Bundle
 from leukoscope.inference.engines import OnnxEngine
-from leukoscope.inference.integers import write_int8
+from leukoscope.inference.integers import CHANGED, margin, write_int8
 
-FAR_OFF = 1e6
-"""Log-odds that no cell comes near."""
+SURE = np.array([1e6])
+"""How far from any call that could change new cells lie."""
 
 
 def test_a_few_far_cells_do_not_make_the_ranges(
@@ -22,7 +24,7 @@ def test_a_few_far_cells_do_not_make_the_ranges(
     glare = np.random.default_rng(0).integers(0, 256, (3, *cells.shape[1:]), dtype=np.uint8)
     errors = {}
     for name, pictures in {"cells": cells, "with glare": np.concatenate([cells, glare])}.items():
-        write_int8(fp32, pictures, bundle.info.turns, FAR_OFF, tmp_path / "int8.onnx")
+        write_int8(fp32, pictures, bundle.info.turns, SURE, 0.0, tmp_path / "int8.onnx")
         told = OnnxEngine(tmp_path / "int8.onnx", 1)(pictures)
         assert told.beyond is not None
         assert told.beyond.tolist() == [False] * 24 + [True] * (len(pictures) - 24)
@@ -36,13 +38,29 @@ def test_calls_that_what_integers_are_off_by_could_change_are_beyond_them(
     fp32, target = bundle.file("fp32.onnx"), tmp_path / "int8.onnx"
     pictures = np.asarray(store.pixels[store.rows("train")[:40]])
     exact = OnnxEngine(fp32, 1)(pictures).log_odds
-    cut = float(exact[0])
-    write_int8(fp32, pictures, bundle.info.turns, cut, target)
+    cut, undecided = float(exact[0]), np.zeros(9)
+    write_int8(fp32, pictures, bundle.info.turns, undecided, cut, target)
     told = OnnxEngine(target, 1)(pictures)
     assert told.beyond is not None
-    near = np.abs(told.log_odds - cut) < 2 * np.std(told.log_odds - exact)
+    least = norm.isf(CHANGED) * np.std(told.log_odds - exact)
+    near = np.abs(told.log_odds - cut) < least
     assert 0 < near.sum() < 20
     assert told.beyond.tolist() == near.tolist()
+
+
+def test_the_margin_leaves_as_many_calls_changed_as_it_may() -> None:
+    random = np.random.default_rng(0)
+    exact, off = random.uniform(-1, 1, 1_000_000), random.normal(0, 0.1, 1_000_000)
+    least = margin(np.abs(exact), 0.1)
+    told = exact + off
+    changed = (told > 0) != (exact > 0)
+    assert np.mean(changed) == pytest.approx(0.1 / np.sqrt(2 * np.pi), rel=0.02)
+    assert np.mean(changed & (np.abs(told) > least)) == pytest.approx(CHANGED, rel=0.05)
+
+
+@pytest.mark.parametrize(("from_cut", "off"), [(1.0, 0.1), (0.0, 0.0)])
+def test_calls_that_hardly_change_need_no_margin(from_cut: float, off: float) -> None:
+    assert margin(np.full(9, from_cut), off) == pytest.approx(0, abs=1e-8)
 
 
 def test_what_lies_at_the_end_of_a_range_is_beyond_it(bundle: Bundle, store: Store) -> None:

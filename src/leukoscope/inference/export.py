@@ -134,7 +134,9 @@ def _integers(
     target = folder / "int8.onnx"
     try:
         with atomic(target) as scratch:
-            integers.write_int8(folder / "fp32.onnx", pictures, judge.turns, judge.cut, scratch)
+            from_cut = np.abs(judge.told - judge.cut)
+            fp32 = folder / "fp32.onnx"
+            integers.write_int8(fp32, pictures, judge.turns, from_cut, judge.cut, scratch)
     except Exception as error:  # whatever the quantiser raises: a bundle does without it
         return Check(
             cells=0,

@@ -29,6 +29,8 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from scipy.optimize import brentq
+from scipy.special import ndtr
 
 from leukoscope.inference.engines import OnnxEngine
 from leukoscope.inference.graphs import INPUT, OUTPUTS
@@ -46,9 +48,9 @@ FAR = 10.0
 """How many times what the middle cell does a usual cell makes a layer say, at most."""
 HEADROOM = 1.25
 """How much further the ranges go than these cells do, so that few new cells lie beyond them."""
-MARGIN = 2.0
-"""How many times what the integers are off by, in root mean square, the log-odds of a cell must
-differ from where the call changes."""
+CHANGED = 0.0025
+"""Share of the calls of new cells that integers may be expected to change: half of what is allowed
+(`leukoscope.inference.export.AGREEMENT`). More cells than that takes are not left open."""
 
 QUANTISED = ["Conv", "Add", "MaxPool", "Relu"]
 """Operators that work on integers. Colour and the classifier, whose features can lie far beyond the
@@ -56,7 +58,12 @@ ranges, stay in floating point, which costs nothing."""
 
 
 def write_int8(
-    fp32: Path, pictures: NDArray[np.uint8], turns: int, cut: float, target: Path
+    fp32: Path,
+    pictures: NDArray[np.uint8],
+    turns: int,
+    from_cut: NDArray[np.float64],
+    cut: float,
+    target: Path,
 ) -> None:
     """Write the graph `fp32` in integers to `target`, with the output ``beyond``.
 
@@ -68,6 +75,7 @@ def write_int8(
         fp32: the graph in floating point.
         pictures: (N, H, W, 3).
         turns: of each that `fp32` averages.
+        from_cut: (M,) how far the log-odds of cells that were not trained on lie from `cut`.
         cut: the log-odds at which the call changes.
         target: the file.
     """
@@ -103,7 +111,23 @@ def write_int8(
             )
         off = _log_odds(bare, pictures, batch) - _log_odds(fp32, pictures, batch)
         graph = _shifted(onnx.load(bare), -off.mean())
-        onnx.save(_watched(graph, layers, turns, cut, MARGIN * off.std()), target)
+        onnx.save(_watched(graph, layers, turns, cut, margin(from_cut, off.std())), target)
+
+
+def margin(from_cut: NDArray[np.float64], off: float) -> float:
+    """Return how far from where the call changes log-odds must lie for integers to decide.
+
+    Args:
+        from_cut: as in `write_int8`.
+        off: standard deviation of what integers are off by, taken to be normally distributed: a
+            call is changed where that leads across the cut, and on by more than the margin.
+    """
+    off = max(off, 1e-9)  # integers that are off by nothing: a division by it
+
+    def too_many(least: float) -> float:
+        return float(ndtr(-(from_cut + least) / off).mean()) - CHANGED
+
+    return float(brentq(too_many, 0, 10 * off)) if too_many(0) > 0 else 0.0
 
 
 def _peaks(
@@ -129,19 +153,19 @@ def _peaks(
 
 
 def _watched(
-    model: ModelProto, layers: Sequence[str], turns: int, cut: float, margin: float
+    model: ModelProto, layers: Sequence[str], turns: int, cut: float, least: float
 ) -> ModelProto:
     """Return `model`, in integers, with ``beyond``.
 
-    That is where any of `layers` is at the end of its range, or the log-odds within `margin` of
-    `cut`.
+    That is where any of `layers` is at the end of its range, or the log-odds are nearer than
+    `least` to `cut`.
     """
     names = _add_highest(model, [f"{layer}_QuantizeLinear_Output" for layer in layers], turns)
     graph = model.graph
     constants: dict[str, NDArray[Any]] = {
         "range_end": np.array(255, np.int32),
         "cut": np.array(cut, np.float64),
-        "margin": np.array(margin, np.float64),
+        "least": np.array(least, np.float64),
     }
     graph.initializer.extend(from_array(value, name) for name, value in constants.items())
     graph.node.extend(
@@ -153,7 +177,7 @@ def _watched(
             make_node("Equal", ["highest_code", "range_end"], ["out_of_range"]),
             make_node("Sub", [OUTPUTS[0], "cut"], ["past_cut"]),
             make_node("Abs", ["past_cut"], ["from_cut"]),
-            make_node("Less", ["from_cut", "margin"], ["open"]),
+            make_node("Less", ["from_cut", "least"], ["open"]),
             make_node("Or", ["out_of_range", "open"], [BEYOND]),
         )
     )
