@@ -3,12 +3,24 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 from leukoscope.training.stopping import stop_signals
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends signals as POSIX has them")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="sends signals as POSIX has them"),
+    pytest.mark.usefixtures("interrupts"),
+]
+
+
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Let SIGINT interrupt, which a shell has ignored by what it starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def send(number: signal.Signals) -> None:
