@@ -20,6 +20,7 @@ import torch
 from typer.testing import CliRunner
 
 pytest.importorskip("ray")
+import ray
 from ray.cluster_utils import Cluster
 from ray.exceptions import RayTaskError, WorkerCrashedError
 
@@ -77,12 +78,14 @@ def local(planned: dict[Path, RunConfig], tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """The address of two nodes, a core each."""
+    """The address of two nodes, a core each, that a shell began in the background."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         node = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which what it begins inherits
         cluster = Cluster(initialize_head=True, head_node_args=node)
         cluster.add_node(**node)
+        signal.signal(signal.SIGINT, before)
         yield cluster.address
         cluster.shutdown()
 
@@ -209,8 +212,23 @@ def test_whatever_dies_is_gone_on_from_its_checkpoint(
 
 @pytest.mark.cluster
 def test_an_error_is_told_as_here_and_ends_it_for_all(
-    crew: Crew, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    crew: Crew,
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """Also where a task does not hear the first interruption."""
+    asked: list[ray.ObjectRef] = []
+    cancel = ray.cancel
+
+    def lost_at_first(task: ray.ObjectRef) -> None:
+        if task in asked:
+            cancel(task)
+        asked.append(task)
+
+    monkeypatch.setattr(ray, "cancel", lost_at_first)
+    monkeypatch.setattr(spreading, "AGAIN", 3.0)
     bad, others = config(store, 1, "learning_rate=1e30"), config(store, ENDLESS)
     with pytest.raises(Diverged) as here:
         compare({Path("bad"): bad}, tmp_path / "here")

@@ -4,6 +4,7 @@ The runs' folders are reached from every machine by the same path; nothing else 
 but what each task says of itself.
 """
 
+import math
 import platform
 import time
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,10 @@ PATIENCE = 120.0
 """Seconds for which a run may still be in use: a file server may hold a dead machine's lock."""
 
 POLL_SECONDS = 1.0
+
+AGAIN = 60.0
+"""Seconds after which a task is interrupted anew: an interruption that comes amid an import, say,
+can be lost, and the task would never end. One that was heard has written its checkpoint by then."""
 
 SPARE = 1.2
 """Of memory, beside what was measured: evaluation, and what Ray itself takes of a process."""
@@ -81,6 +86,7 @@ def spread(work: Task, runs: Sequence[Run]) -> None:
     ended: dict[int, str] = {}
     asked = board.told.remote()
     failure: BaseException | None = None
+    interrupted = -math.inf
     with stop_signals() as stop, Roster(runs) as roster:
         while tasks:
             ready, _ = ray.wait(list(tasks), timeout=POLL_SECONDS)
@@ -97,8 +103,9 @@ def spread(work: Task, runs: Sequence[Run]) -> None:
                 fault = Interrupted(
                     "stopped; started again it keeps what is finished and goes on with the rest"
                 )
-            if fault and not failure:
-                failure = fault
+            failure = failure or fault
+            if failure and time.monotonic() - interrupted > AGAIN:
+                interrupted = time.monotonic()
                 for task in tasks:
                     ray.cancel(task)  # as Ctrl-C: it writes a checkpoint
             with suppress(RayError):  # work goes on that cannot be shown
