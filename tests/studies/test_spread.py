@@ -83,9 +83,11 @@ def address() -> Iterator[str]:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         node = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which what it begins inherits
-        cluster = Cluster(initialize_head=True, head_node_args=node)
-        cluster.add_node(**node)
-        signal.signal(signal.SIGINT, before)
+        try:
+            cluster = Cluster(initialize_head=True, head_node_args=node)
+            cluster.add_node(**node)
+        finally:
+            signal.signal(signal.SIGINT, before)
         yield cluster.address
         cluster.shutdown()
 
@@ -271,6 +273,28 @@ def test_an_interruption_leaves_checkpoints(
         with held(folder):  # nobody trains it any more
             pass
         assert re.search(rf"^{folder.name}  stopped  epoch", told, re.MULTILINE)
+
+
+def test_who_trains_on_is_interrupted_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(ray, "cancel", asked.append)
+    monkeypatch.setattr(spreading, "AGAIN", 0.0)
+    history = [1]
+    tasks, runs, interrupted = {"task": 0}, [MagicMock(history=history)], {}
+
+    def interruptions() -> int:
+        spreading._interrupt(tasks, runs, interrupted)
+        return len(asked)
+
+    assert interruptions() == 1
+    history.append(2)  # it may have heard after its last batch
+    assert interruptions() == 1
+    history.append(3)
+    assert interruptions() == 2
+    assert interruptions() == 2
+    history.extend([4, 5])
+    monkeypatch.setattr(spreading, "AGAIN", 60.0)
+    assert interruptions() == 2
 
 
 @pytest.mark.cluster

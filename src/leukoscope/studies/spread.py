@@ -4,14 +4,13 @@ The runs' folders are reached from every machine by the same path; nothing else 
 but what each task says of itself.
 """
 
-import math
 import platform
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 from ray.exceptions import RayError, RayTaskError
@@ -36,8 +35,8 @@ PATIENCE = 120.0
 POLL_SECONDS = 1.0
 
 AGAIN = 60.0
-"""Seconds after which a task is interrupted anew: an interruption that comes amid an import, say,
-can be lost, and the task would never end. One that was heard has written its checkpoint by then."""
+"""Seconds after which a task that trains on is interrupted anew: the first may have come amid an
+import, say, and be lost."""
 
 SPARE = 1.2
 """Of memory, beside what was measured: evaluation, and what Ray itself takes of a process."""
@@ -49,6 +48,18 @@ Needs = dict[str, float]
 
 Machines = dict[str, Needs]
 """What each living machine has, by Ray's identifier of it."""
+
+
+class Interruption(NamedTuple):
+    """When a task was interrupted.
+
+    Attributes:
+        time: in seconds, of a clock that only goes forward.
+        epochs: that its run had trained.
+    """
+
+    time: float
+    epochs: int
 
 
 def spread(work: Task, runs: Sequence[Run]) -> None:
@@ -86,7 +97,7 @@ def spread(work: Task, runs: Sequence[Run]) -> None:
     ended: dict[int, str] = {}
     asked = board.told.remote()
     failure: BaseException | None = None
-    interrupted = -math.inf
+    interrupted: dict[int, Interruption] = {}
     with stop_signals() as stop, Roster(runs) as roster:
         while tasks:
             ready, _ = ray.wait(list(tasks), timeout=POLL_SECONDS)
@@ -104,10 +115,8 @@ def spread(work: Task, runs: Sequence[Run]) -> None:
                     "stopped; started again it keeps what is finished and goes on with the rest"
                 )
             failure = failure or fault
-            if failure and time.monotonic() - interrupted > AGAIN:
-                interrupted = time.monotonic()
-                for task in tasks:
-                    ray.cancel(task)  # as Ctrl-C: it writes a checkpoint
+            if failure:
+                _interrupt(tasks, runs, interrupted)
             with suppress(RayError):  # work goes on that cannot be shown
                 machines = _machines()
                 if ray.wait([asked], timeout=0)[0]:  # a board that is not there holds nothing up
@@ -118,6 +127,22 @@ def spread(work: Task, runs: Sequence[Run]) -> None:
         roster.show(_states(needs, said, ended, machines))
     if failure:
         raise failure
+
+
+def _interrupt(
+    tasks: Mapping[Any, int], runs: Sequence[Run], interrupted: dict[int, Interruption]
+) -> None:
+    """Interrupt those of `tasks` that were not yet, and those that cannot have heard it.
+
+    A run that has heard it ends with a checkpoint before a second epoch is over; a second
+    interruption would cost it that.
+    """
+    for task, number in tasks.items():
+        now = Interruption(time.monotonic(), len(runs[number].history))
+        last = interrupted.get(number)
+        if not last or (now.time - last.time > AGAIN and now.epochs - last.epochs > 1):
+            ray.cancel(task)  # as Ctrl-C
+            interrupted[number] = now
 
 
 def _sitting(board: Any, number: int, work: Task, folder: Path) -> None:
