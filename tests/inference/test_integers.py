@@ -13,7 +13,7 @@ from leukoscope.inference.engines import OnnxEngine
 from leukoscope.inference.integers import CHANGED, margin, write_int8
 
 SURE = np.array([1e6])
-"""How far from any call that could change new cells lie."""
+"""Log-odds of new cells that are far from where the call changes."""
 
 
 def test_a_few_far_cells_do_not_make_the_ranges(
@@ -38,8 +38,8 @@ def test_calls_that_what_integers_are_off_by_could_change_are_beyond_them(
     fp32, target = bundle.file("fp32.onnx"), tmp_path / "int8.onnx"
     pictures = np.asarray(store.pixels[store.rows("train")[:40]])
     exact = OnnxEngine(fp32, 1)(pictures).log_odds
-    cut, undecided = float(exact[0]), np.zeros(9)
-    write_int8(fp32, pictures, bundle.info.turns, undecided, cut, target)
+    cut = float(exact[0])
+    write_int8(fp32, pictures, bundle.info.turns, np.full(9, cut), cut, target)
     told = OnnxEngine(target, 1)(pictures)
     assert told.beyond is not None
     least = norm.isf(CHANGED) * np.std(told.log_odds - exact)

@@ -134,9 +134,8 @@ def _integers(
     target = folder / "int8.onnx"
     try:
         with atomic(target) as scratch:
-            from_cut = np.abs(judge.told - judge.cut)
             fp32 = folder / "fp32.onnx"
-            integers.write_int8(fp32, pictures, judge.turns, from_cut, judge.cut, scratch)
+            integers.write_int8(fp32, pictures, judge.turns, judge.told, judge.cut, scratch)
     except Exception as error:  # whatever the quantiser raises: a bundle does without it
         return Check(
             cells=0,

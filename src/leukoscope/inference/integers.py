@@ -61,7 +61,7 @@ def write_int8(
     fp32: Path,
     pictures: NDArray[np.uint8],
     turns: int,
-    from_cut: NDArray[np.float64],
+    told: NDArray[np.float64],
     cut: float,
     target: Path,
 ) -> None:
@@ -75,7 +75,7 @@ def write_int8(
         fp32: the graph in floating point.
         pictures: (N, H, W, 3).
         turns: of each that `fp32` averages.
-        from_cut: (M,) how far the log-odds of cells that were not trained on lie from `cut`.
+        told: (M,) the log-odds of cells that were not trained on.
         cut: the log-odds at which the call changes.
         target: the file.
     """
@@ -111,14 +111,15 @@ def write_int8(
             )
         off = _log_odds(bare, pictures, batch) - _log_odds(fp32, pictures, batch)
         graph = _shifted(onnx.load(bare), -off.mean())
-        onnx.save(_watched(graph, layers, turns, cut, margin(from_cut, off.std())), target)
+        least = margin(np.abs(told - cut), off.std())
+        onnx.save(_watched(graph, layers, turns, cut, least), target)
 
 
 def margin(from_cut: NDArray[np.float64], off: float) -> float:
     """Return how far from where the call changes log-odds must lie for integers to decide.
 
     Args:
-        from_cut: as in `write_int8`.
+        from_cut: (M,) how far from there those of cells that were not trained on lie.
         off: standard deviation of what integers are off by, taken to be normally distributed: a
             call is changed where that leads across the cut, and on by more than the margin.
     """
