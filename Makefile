@@ -27,7 +27,7 @@ demo: venv  ## The whole job on phantom cells, from pictures to report (8 minute
 	$(LEUKOSCOPE) compare demo/store -o demo/compare --recipe demo
 	$(LEUKOSCOPE) report demo/compare
 
-STUDIES := leakage batch-size learning-rate validation-gap depth gradient-flow
+STUDIES := leakage people batch-size learning-rate validation-gap depth gradient-flow
 
 studies: venv  ## The quick form of every study, on phantom cells (13 minutes).
 	rm -rf build/studies

@@ -15,6 +15,7 @@ from leukoscope.cells.export import export_images
 from leukoscope.cells.pictures import read_picture
 from leukoscope.cells.preprocess import preprocess
 from leukoscope.cells.store import Store, describe, prepare
+from leukoscope.cells.subset import Subset
 from leukoscope.errors import BadInputError
 
 LAB = Division(split="lab", plan="lab")
@@ -76,6 +77,16 @@ def test_each_fold_tests_other_people(store: Store) -> None:
     without = replace(store, cells=store.cells.assign(part=pd.NA))
     with pytest.raises(BadInputError, match="prepare it with --split subject"):
         without.divided(Division(fold=1))
+
+
+def test_a_subset_leaves_the_others_aside(store: Store) -> None:
+    half = store.divided(Division(subset=Subset(of="people", share=0.5)))
+    trained = half.cells.loc[half.rows("train"), "person"].nunique()
+    assert 0 < trained < store.cells.loc[store.rows("train"), "person"].nunique()
+    for split in ("validation", "test"):
+        assert np.array_equal(half.rows(split), store.rows(split))
+    assert half.info.mean != store.info.mean
+    assert half.divided(store.info.division).cells.equals(store.cells)
 
 
 def test_export_writes_each_planned_picture(cells: pd.DataFrame, tmp_path: Path) -> None:

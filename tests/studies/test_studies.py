@@ -19,7 +19,7 @@ from leukoscope.errors import BadInputError
 from leukoscope.models.resnet import ResNetBasicBlock
 from leukoscope.reporting.studies import write_study
 from leukoscope.reporting.study_figures import FIGURES
-from leukoscope.studies import gradient_flow, learning_rate, runs
+from leukoscope.studies import gradient_flow, learning_rate, people, runs
 from leukoscope.studies.candidates import Candidate, Candidates
 from leukoscope.studies.crew import Task, alone
 from leukoscope.studies.finding import Finding
@@ -93,7 +93,7 @@ class FarCrew:
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_judges_draws_and_trains_only_once(name: str, store: Store, tmp_path: Path) -> None:
-    epochs = {"depth": 2, "gradient-flow": 1, "recipe": 1}.get(name, 4)
+    epochs = {"depth": 2, "gradient-flow": 1, "people": 1, "recipe": 1}.get(name, 4)
     crew = FarCrew()
     setup = replace(setup_of(name, store, tmp_path, epochs), crew=crew)
     finding = STUDIES[name].conduct(setup)
@@ -213,6 +213,7 @@ def test_several_seeds_are_several_runs(store: Store, tmp_path: Path) -> None:
         ("batch-size", {"values": (16, 16)}, "all different"),
         ("batch-size", {"seeds": (1, 1)}, "--seeds"),
         ("batch-size", {"seeds": ()}, "--seeds"),
+        ("people", {"values": (1,)}, "two shares of the people or more"),
     ],
 )
 def test_what_a_study_cannot_take_is_said(
@@ -226,6 +227,38 @@ def test_rates_need_the_recipes_own_and_a_smaller_one(store: Store, tmp_path: Pa
     for values in ((0.1, 10), (1, 10)):
         with pytest.raises(BadInputError, match="needs the factor 1"):
             learning_rate.conduct(setup_of("learning-rate", store, tmp_path, values=values))
+
+
+@pytest.mark.parametrize("values", [(0.25, 0.5), (0, 1), (0.5, 2)])
+def test_shares_go_up_to_all_people(
+    values: tuple[float, ...], store: Store, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInputError, match="shares of the people above 0, the highest 1"):
+        people.conduct(setup_of("people", store, tmp_path, values=values))
+
+
+def test_fewer_people_and_fewer_cells_make_as_many_steps(store: Store, tmp_path: Path) -> None:
+    steps, trained = {}, {}
+
+    def look(work: Task, runs: Sequence[Run]) -> None:
+        for run in runs:
+            recipe, cells = run.config.recipe, run.open_store().rows("train")
+            name = str(run.folder.relative_to(tmp_path / "runs"))
+            steps[name], trained[name] = recipe.epochs * len(cells), len(cells)
+            assert recipe.warmup / recipe.epochs == pytest.approx(1 / 10, rel=0.05)
+        raise Interrupted
+
+    setup = setup_of("people", store, tmp_path, values=(0.4, 1))
+    with pytest.raises(Interrupted):
+        people.conduct(replace(setup, overrides=("epochs=10", "warmup=1"), crew=look))
+    assert len(steps) == 3 * store.parts
+    for fold in range(store.parts):
+        every, fewer, thinner = (
+            f"{name}/fold{fold}-seed0" for name in ("people1", "people0.4", "cells0.4")
+        )
+        assert trained[fewer] < trained[every] > trained[thinner]
+        for one in (fewer, thinner):
+            assert steps[one] == pytest.approx(steps[every], rel=0.05)
 
 
 def test_from_the_command_line(

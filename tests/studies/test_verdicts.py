@@ -4,7 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leukoscope.studies import batch_size, depth, gradient_flow, learning_rate, validation_gap
+from leukoscope.evaluation.result import Estimate
+from leukoscope.studies import (
+    batch_size,
+    depth,
+    gradient_flow,
+    learning_rate,
+    people,
+    validation_gap,
+)
 from leukoscope.studies.finding import combined
 
 CELLS = {"validation": 800, "test": 800}
@@ -181,3 +189,35 @@ def test_gradient_flow(moments: list[tuple[float, float]], verdict: str) -> None
     judged, remark = gradient_flow.agreed(parts)
     assert judged == verdict
     assert bool(remark) == (moments == [EXPLODES, VANISHES])
+
+
+def gained(low: float, high: float) -> Estimate:
+    return Estimate(value=(low + high) / 2, low=low, high=high, cell_low=None, cell_high=None)
+
+
+@pytest.mark.parametrize(
+    ("by_people", "by_cells", "verdict"),
+    [
+        ((0.01, 0.05), (0.02, 0.04), "supported"),
+        ((0.01, 0.05), (-0.02, 0.04), "undecided"),
+        ((0.01, 0.05), (-0.04, -0.02), "contradicted"),
+        ((-0.01, 0.05), (0.02, 0.04), "undecided"),
+        ((-0.05, -0.01), (0.02, 0.04), "contradicted"),
+    ],
+)
+def test_people(
+    by_people: tuple[float, float], by_cells: tuple[float, float], verdict: str
+) -> None:
+    rows = [
+        ("people", 0.25, 8, 0.7),
+        ("people", 0.5, 15, 0.8),
+        ("people", 1.0, 29.4, 0.9),
+        ("cells", 0.25, 29.4, 0.81),
+        ("cells", 0.5, 29.4, 0.88),
+    ]
+    table = pd.DataFrame(rows, columns=["of", "share", "people", "auroc"])
+    parts = people.judge(table, gained(*by_people), gained(*by_cells))
+    assert combined([part.verdict for part in parts]) == verdict
+    told = " ".join(part.measured for part in parts)
+    for said in ("0.900 with 29 people", "0.800 with 15", "0.880 with 29 people and 50 %"):
+        assert said in told

@@ -8,6 +8,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from leukoscope.cells import plans, splits
+from leukoscope.cells.subset import Subset
 from leukoscope.errors import BadInputError
 
 
@@ -19,6 +20,7 @@ class Division(BaseModel):
         fold: for the subject split, which part of the people tests.
         plan: ``online`` draws a turn for each cell and epoch; ``lab`` is the original lab's.
         validation_copies: with ``lab``, train on turned copies of the validation cells.
+        subset: of the cells that would train, those that do; None: all.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,6 +29,7 @@ class Division(BaseModel):
     fold: int = Field(default=0, ge=0)
     plan: plans.PlanName = "online"
     validation_copies: bool = False
+    subset: Subset | None = None
 
     @model_validator(mode="after")
     def _settings_belong_together(self) -> "Division":
@@ -35,6 +38,15 @@ class Division(BaseModel):
         if self.fold and self.split != "subject":
             raise BadInputError("folds belong to --split subject")
         return self
+
+    def divide(self, cells: pd.DataFrame, seed: int) -> pd.Series:
+        """Return each row's split, as `leukoscope.cells.splits.split` does.
+
+        Raises:
+            BadInputError: such a division of `cells`, a manifest, cannot be made.
+        """
+        divided = splits.split(cells, self.split, seed, self.fold)
+        return self.subset.thinned(cells.assign(split=divided)) if self.subset else divided
 
     def planned(self, cells: pd.DataFrame, seed: int) -> pd.DataFrame | None:
         """Return the plan of `cells`, a manifest with its splits; None: drawn anew each epoch."""

@@ -144,7 +144,7 @@ class Store:
         if (division.split, division.fold) != (info.division.split, info.division.fold):
             # This store's own split must not be taken for lists that the lab handed out.
             cells = cells.assign(split=pd.Series(pd.NA, cells.index, dtype="string"))
-            cells["split"] = splits.split(cells, division.split, info.seed, division.fold)
+        cells = cells.assign(split=division.divide(cells, info.seed))
         mean, std = _moments(self.pixels, cells)
         info = info.model_copy(update={"division": division, "mean": mean, "std": std})
         return replace(self, info=info, cells=cells, plan=division.planned(cells, info.seed))
@@ -246,7 +246,7 @@ def _prepared(
     cells["part"] = pd.array([pd.NA] * len(cells), dtype="Int64")
     if division.split == "subject":
         cells["part"] = splits.parts(cells, folds, seed)
-    cells["split"] = splits.split(cells, division.split, seed, division.fold)
+    cells["split"] = division.divide(cells, seed)
     fewest = int(cells.loc[cells["split"].eq("train"), "label"].value_counts().min())
     if shards > fewest:
         raise BadInputError(f"{shards} shards cannot each have one of {fewest} training cells")

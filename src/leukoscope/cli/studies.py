@@ -137,8 +137,8 @@ def study(
     name: Annotated[
         str,
         typer.Argument(
-            help="leakage, batch-size, learning-rate, validation-gap, depth, gradient-flow or "
-            "recipe."
+            help="leakage, people, batch-size, learning-rate, validation-gap, depth, gradient-flow "
+            "or recipe."
         ),
     ],
     store: Annotated[Path, typer.Argument(help="The store.")],
@@ -149,7 +149,7 @@ def study(
     values: Annotated[
         str,
         typer.Option(
-            help="Batch sizes, or factors of the learning rate, by comma.",
+            help="Shares of the people, batch sizes, or factors of the learning rate, by comma.",
             show_default="the study's own",
         ),
     ] = "",

@@ -150,6 +150,12 @@ class Record:
                 f", to {self.store.parts} parts; part {info.division.fold} tests, the next one "
                 "validates"
             )
+        if subset := info.division.subset:
+            what = "the people" if subset.of == "people" else "each person's cells"
+            drawn += (
+                f"; of those to train on only {100 * subset.share:g} % of {what} "
+                f"(seed {subset.seed})"
+            )
         return f"{self.numbers()} Division: {drawn}."
 
     def numbers(self) -> str:

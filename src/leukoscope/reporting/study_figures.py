@@ -38,6 +38,9 @@ PROTOCOLS = {
 }
 """Of the study of leakage, from the fairest."""
 
+SUBSETS = {"people": "fewer people", "cells": "fewer cells of each"}
+"""Of the study of people."""
+
 BARS = {"validation": "#dde6ee", "test": MODEL_COLOURS[0]}
 
 KINDS: dict[bool, dict[str, str]] = {
@@ -85,6 +88,39 @@ def leakage(finding: Finding) -> Figure:
         axes.set_ylim(0, 1)
         axes.set_ylabel("Accuracy (95 % over people)")
         figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def people(finding: Finding) -> Figure:
+    """Draw the AUROC on new people by the share trained on, of the people and of their cells."""
+    whole = finding.curves[finding.curves["share"] == 1]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6.2, 4), layout="constrained")
+        axes = figure.subplots()
+        for i, (of, label) in enumerate(SUBSETS.items()):
+            # All of them end the line of fewer cells, too.
+            part = pd.concat([finding.curves[finding.curves["of"].eq(of)], whole])
+            part = part.drop_duplicates("share").sort_values("share")
+            beside = 1 + (2 * i - 1) * 0.015  # so that intervals do not lie upon each other
+            axes.errorbar(
+                part["share"] * beside,
+                part["auroc"],
+                yerr=(part["auroc"] - part["auroc_low"], part["auroc_high"] - part["auroc"]),
+                label=label,
+                color=MODEL_COLOURS[i],
+                marker=MODEL_MARKERS[i],
+                capsize=3,
+                elinewidth=1.2,
+            )
+        axes.axhline(0.5, color=RULE, linewidth=3, zorder=0)
+        by_share = finding.curves[finding.curves["of"] == "people"].set_index("share")["people"]
+        ticks = [f"{share:.0%}\n{count:.0f} people" for share, count in by_share.items()]
+        axes.set_xscale("log")
+        axes.set_xticks(by_share.index, ticks)
+        axes.minorticks_off()
+        axes.set_xlabel("Trained on (95 % over the people tested)")
+        axes.set_ylabel("AUROC on new people")
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
@@ -228,6 +264,7 @@ def recipe(finding: Finding) -> Figure:
 
 FIGURES: dict[str, Callable[[Finding], Figure]] = {
     "leakage": leakage,
+    "people": people,
     "batch-size": batch_size,
     "learning-rate": learning_rate,
     "validation-gap": validation_gap,

@@ -20,13 +20,12 @@ from leukoscope.errors import BadInputError
 from leukoscope.evaluation.baselines import BASELINES
 from leukoscope.evaluation.evaluate import settle
 from leukoscope.evaluation.judgement import Estimator
-from leukoscope.evaluation.paired import less
 from leukoscope.evaluation.point import EVEN
 from leukoscope.evaluation.pooled import averaged, first_seed, pool, scored, together
-from leukoscope.evaluation.result import Estimate
 from leukoscope.studies.architectures import Network, compare
 from leukoscope.studies.candidates import Candidate
 from leukoscope.studies.finding import Finding, Part, Verdict
+from leukoscope.studies.gains import gain, judged, with_limits
 from leukoscope.studies.study import Defaults, Setup, Study
 from leukoscope.studies.work import work
 from leukoscope.training.run import Run, RunConfig
@@ -65,7 +64,7 @@ class Tried:
         row: dict[str, object] = {
             "candidate": self.name,
             "runs": len(self.folds) + len(self.shifted),
-            **_with_limits("auroc", estimate("auroc")),
+            **with_limits("auroc", estimate("auroc")),
             "auroc_sd": float(np.std(aurocs, ddof=1)) if len(aurocs) > 1 else np.nan,
             "worst_fold_auroc": min(runs),
             "balanced_accuracy": np.mean([_balanced(cells) for cells in calls]),
@@ -76,13 +75,13 @@ class Tried:
         if len(aurocs) > 1:
             cells = _called(self.folds, together(self.pools))
             all_seeds = _estimator({0: cells})
-            row |= _with_limits("ensemble_auroc", all_seeds("auroc"))
+            row |= with_limits("ensemble_auroc", all_seeds("auroc"))
             row["ensemble_ece"] = all_seeds("ece").value
             row["ensemble_balanced_accuracy"] = _balanced(cells)
             row["ensemble_normal_people"] = _over_people(cells, 0)
             row["ensemble_blast_people"] = _over_people(cells, 1)
         if self.shifted:
-            row |= _with_limits("shifted_auroc", _estimator(self.shifted_pools)("auroc"))
+            row |= with_limits("shifted_auroc", _estimator(self.shifted_pools)("auroc"))
         hours = sum(run.history["seconds"].sum() for run in (*self.folds, *self.shifted)) / 3600
         return row | {"hours": hours}
 
@@ -149,21 +148,13 @@ def judge(first: Tried, other: Tried) -> Part:
     ids = [first_seed(one.pools)["id"] for one in (first, other)]
     if not ids[0].equals(ids[1]):
         raise BadInputError(f"{first.name} and {other.name} were tested on different cells")
-    estimate = _gain(first.pools, other.pools)
-    verdict: Verdict = "undecided"
-    if estimate.clear:
-        verdict = "supported" if (estimate.value or 0) > 0 else "contradicted"
     rows = [one.row for one in (first, other)]
-    told = (
+    return judged(
+        f"{other.name} calls new people better than {first.name}",
         f"Over all folds the AUROC is {rows[1]['auroc']:.3f} by {other.name} and "
-        f"{rows[0]['auroc']:.3f} by {first.name}"
+        f"{rows[0]['auroc']:.3f} by {first.name}",
+        gain(first.pools, other.pools),
     )
-    if estimate.value is not None and estimate.low is not None:
-        told += (
-            f", a difference of {estimate.value:+.3f} (95 % over people {estimate.low:+.3f} to "
-            f"{estimate.high:+.3f})"
-        )
-    return Part(f"{other.name} calls new people better than {first.name}", told, verdict)
 
 
 def _config(setup: Setup, candidate: Candidate, seed: int, division: Division) -> RunConfig:
@@ -194,17 +185,11 @@ def _gains(first: Tried, other: Tried) -> dict[str, object]:
         tests["shifted_"] = (first.shifted_pools, other.shifted_pools)
     for name, (before, after) in tests.items():
         if other is not first:
-            row |= _with_limits(f"{name}gain", _gain(before, after))
+            row |= with_limits(f"{name}gain", gain(before, after))
         cells = first_seed(after)
         size = {0: cells.assign(calibrated=cells[SIZE])}
-        row |= _with_limits(f"{name}size_gain", _gain(size, after))
+        row |= with_limits(f"{name}size_gain", gain(size, after))
     return row
-
-
-def _gain(before: dict[int, pd.DataFrame], after: dict[int, pd.DataFrame]) -> Estimate:
-    """Return the AUROC of the pools `after` less that of `before`, of the same cells."""
-    (one, units), (two, _) = scored(before), scored(after)
-    return Estimator(less(one, two, ("auroc",)), units)("auroc")
 
 
 def _called(runs: Sequence[Run], cells: pd.DataFrame, column: str = "calibrated") -> pd.DataFrame:
@@ -231,10 +216,6 @@ def _estimator(pools: dict[int, pd.DataFrame]) -> Estimator:
     return Estimator(averaged(seeds, METRICS), units)
 
 
-def _with_limits(name: str, estimate: Estimate) -> dict[str, object]:
-    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-
-
 def _baselines(tried: Tried) -> list[dict[str, object]]:
     """Return a row a baseline: what it says of the first seed's test cells."""
     found = [first_seed(tried.pools)]
@@ -245,7 +226,7 @@ def _baselines(tried: Tried) -> list[dict[str, object]]:
         row: dict[str, object] = {"candidate": name, "runs": 0}
         for title, cells in zip(("auroc", "shifted_auroc"), found, strict=False):
             estimate = _estimator({0: cells.assign(calibrated=cells[name])})
-            row |= _with_limits(title, estimate("auroc"))
+            row |= with_limits(title, estimate("auroc"))
         called = _called(tried.folds, found[0], name)
         row |= {
             "balanced_accuracy": _balanced(called),

@@ -66,6 +66,7 @@ class Setup:
         *,
         model: str | None = None,
         overrides: Sequence[str] = (),
+        watch_test: bool = True,
         **settings: Any,
     ) -> RunConfig:
         """Return the configuration of one run.
@@ -74,6 +75,7 @@ class Setup:
             seed: of its first weights and its order of cells.
             model: the first of `models` unless given.
             overrides: of the recipe, besides those of the study.
+            watch_test: as of `RunConfig`.
             settings: other fields of `RunConfig`.
 
         Raises:
@@ -85,7 +87,7 @@ class Setup:
             self.recipe,
             (*self.overrides, *overrides),
             seed=seed,
-            watch_test=True,
+            watch_test=watch_test,
             **settings,
             **self.machine,
         )

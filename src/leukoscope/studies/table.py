@@ -7,6 +7,7 @@ from leukoscope.studies import (
     gradient_flow,
     leakage,
     learning_rate,
+    people,
     recipes,
     validation_gap,
 )
@@ -16,6 +17,7 @@ STUDIES: dict[str, Study] = {
     study.name: study
     for study in (
         leakage.STUDY,
+        people.STUDY,
         batch_size.STUDY,
         learning_rate.STUDY,
         validation_gap.STUDY,
