@@ -13,6 +13,7 @@ import json
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -270,7 +271,8 @@ class Run:
                 f"{store.folder} is not the store that {self.folder} was trained on: "
                 "it was prepared anew since"
             )
-        return store.divided(self.config.division) if self.config.division else store
+        division = self.config.division
+        return _divided(store.folder, store.digest, division) if division else store
 
     def standard(self, device: torch.device | str = "cpu") -> Standard:
         """Return what makes stored pixels what this run's network sees."""
@@ -281,6 +283,15 @@ class Run:
         model = models.create(self.config.model, **self.config.model_options)
         model.load_state_dict(Checkpoint.load(self.checkpoint(which)).judged)
         return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+@lru_cache(maxsize=4)
+def _divided(folder: Path, digest: str, division: Division) -> Store:
+    """Return the store of that digest under another division, which costs a pass over its pixels.
+
+    An evaluation asks for it several times.
+    """
+    return Store.open(folder).divided(division)
 
 
 def runs_below(folder: Path) -> list[Run]:
