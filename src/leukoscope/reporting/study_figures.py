@@ -114,10 +114,11 @@ def people(finding: Finding) -> Figure:
             )
         axes.axhline(0.5, color=RULE, linewidth=3, zorder=0)
         by_share = finding.curves[finding.curves["of"] == "people"].set_index("share")["people"]
-        ticks = [f"{share:.0%}\n{count:.0f} people" for share, count in by_share.items()]
+        ticks = [f"{100 * share:g} %\n{count:.0f} people" for share, count in by_share.items()]
         axes.set_xscale("log")
         axes.set_xticks(by_share.index, ticks)
         axes.minorticks_off()
+        axes.margins(x=0.08)
         axes.set_xlabel("Trained on (95 % over the people tested)")
         axes.set_ylabel("AUROC on new people")
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
