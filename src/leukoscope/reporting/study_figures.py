@@ -113,10 +113,13 @@ def people(finding: Finding) -> Figure:
                 elinewidth=1.2,
             )
         axes.axhline(0.5, color=RULE, linewidth=3, zorder=0)
-        by_share = finding.curves[finding.curves["of"] == "people"].set_index("share")["people"]
-        ticks = [f"{100 * share:g} %\n{count:.0f} people" for share, count in by_share.items()]
+        some = finding.curves[finding.curves["of"] == "people"]
+        ticks = [
+            f"{100 * share:g} %\n{people:.0f} people"
+            for share, people in zip(some["share"], some["people"], strict=True)
+        ]
         axes.set_xscale("log")
-        axes.set_xticks(by_share.index, ticks)
+        axes.set_xticks(some["share"], ticks)
         axes.minorticks_off()
         axes.margins(x=0.08)
         axes.set_xlabel("Trained on (95 % over the people tested)")
