@@ -13,7 +13,9 @@
 | split   | train, validation, test, or empty until prepared                                  |
 """
 
+import csv
 import os
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -73,6 +75,10 @@ def read(source: Path, allow_outside: bool = False) -> pd.DataFrame:
     suffix = _suffix(source)
     try:
         if suffix == ".csv":
+            with source.open(encoding="utf-8-sig", newline="") as file:
+                header = next((row for row in csv.reader(file) if row), [])
+            if header:  # pandas would take minutes for a million of other columns
+                _assert_columns(header, source)
             # As text: a label "x" must be reported with its row, not stop the reader.
             cells = pd.read_csv(
                 source,
@@ -84,14 +90,9 @@ def read(source: Path, allow_outside: bool = False) -> pd.DataFrame:
                 cells[column] = cells[column].map(as_given, na_action="ignore").astype("string")
         else:
             cells = pd.read_parquet(source)
-    except (OSError, ValueError) as error:  # pandas and pyarrow parse errors are ValueErrors
+    except (OSError, ValueError, csv.Error) as error:  # parse errors elsewhere are ValueErrors
         raise BadInputError(f"{source}: cannot be read as a manifest: {error}") from error
-    missing = [column for column in COLUMNS if column not in cells]
-    if missing:
-        raise BadInputError(
-            f"{source}: no manifest, the columns {', '.join(missing)} are missing; "
-            f"make one with: leukoscope manifest {source} -o cells.csv"
-        )
+    _assert_columns(cells.columns, source)
     first_row = 2 if suffix == ".csv" else 1
     cells = _checked(cells, first_row, name=str(source))
     folder = source.parent.resolve()
@@ -108,6 +109,16 @@ def read(source: Path, allow_outside: bool = False) -> pd.DataFrame:
                 f"you trust whoever wrote it, read them with --allow-outside{listing(left)}"
             )
     return cells
+
+
+def _assert_columns(found: Iterable[Hashable], source: Path) -> None:
+    known = set(found)
+    missing = [column for column in COLUMNS if column not in known]
+    if missing:
+        raise BadInputError(
+            f"{source}: no manifest, the columns {', '.join(missing)} are missing; "
+            f"make one with: leukoscope manifest {source} -o cells.csv"
+        )
 
 
 def outside(path: str | Path, folder: Path) -> bool:

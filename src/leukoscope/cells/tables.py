@@ -17,6 +17,9 @@ from leukoscope.spreadsheet import as_given
 SUFFIXES = (".csv", ".tsv", ".parquet")
 PRELIMINARY_COLUMNS = frozenset({"patient_id", "new_names", "labels"})
 
+SHOWN = 20
+"""Columns that are named where none is of use."""
+
 SPLITS = {"train": "train", "valid": "validation", "validation": "validation", "test": "test"}
 """The lab names each of its lists for the split that it holds."""
 
@@ -47,9 +50,10 @@ def rows_of(source: Path, root: Path | None, allow_outside: bool) -> list[Row]:
     elif "path" in columns:
         rows = _listed_rows(source, columns, lines, place)
     else:
+        some = ", ".join([*columns[:SHOWN], *(["…"] if len(columns) > SHOWN else [])])
         raise BadInputError(
             f"{source}: expected the columns Path and label, those of a manifest, or "
-            f"Patient_ID, new_names and labels; found {', '.join(columns) or 'none'}"
+            f"Patient_ID, new_names and labels; found {some or 'none'}"
         )
     if not rows:
         raise BadInputError(f"{source}: no rows below the columns")
