@@ -24,7 +24,7 @@ def write_study(finding: Finding, folder: Path) -> str:
     return "\n".join(
         [
             finding.question,
-            f"the lab's claim: {finding.claim}",
+            f"claim: {finding.claim}",
             "",
             finding.verdict.upper(),
             textwrap.fill(finding.paragraph, 100),
