@@ -17,8 +17,7 @@ from leukoscope import cli, models
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.models.resnet import ResNetBasicBlock
-from leukoscope.reporting.studies import write_study
-from leukoscope.reporting.study_figures import FIGURES
+from leukoscope.reporting.studies import FIGURES, write_study
 from leukoscope.studies import gradient_flow, learning_rate, people, runs
 from leukoscope.studies.candidates import Candidate, Candidates
 from leukoscope.studies.crew import Task, alone

@@ -255,3 +255,9 @@ def label_ends(axes: Axes, names: list[str]) -> None:
                 "linewidth": 0.8,
             },
         )
+
+
+def legend(figure: Figure, axes: Axes) -> None:
+    """Name the lines of `axes` once for all panels."""
+    lines = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
+    figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), frameon=False)

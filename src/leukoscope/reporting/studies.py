@@ -1,13 +1,28 @@
 """What a study leaves in its folder, the finding's files and its figure, and in a report."""
 
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from leukoscope.files import atomic
+from leukoscope.reporting import new_people_figures, study_figures
 from leukoscope.reporting.examples import data_uri
-from leukoscope.reporting.study_figures import FIGURES
 from leukoscope.reporting.style import svg
 from leukoscope.studies.finding import Finding
+
+FIGURES: dict[str, Callable[[Finding], Figure]] = {
+    "leakage": new_people_figures.leakage,
+    "people": new_people_figures.people,
+    "batch-size": study_figures.batch_size,
+    "learning-rate": study_figures.learning_rate,
+    "validation-gap": study_figures.validation_gap,
+    "depth": study_figures.depth,
+    "gradient-flow": study_figures.gradient_flow,
+    "recipe": new_people_figures.recipe,
+}
+"""By study: one row each."""
 
 
 def study_picture(finding: Finding) -> str:
