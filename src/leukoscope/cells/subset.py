@@ -32,18 +32,16 @@ class Subset(BaseModel):
             cells: a manifest with columns `split`, `label` and `person`.
         """
         training = cells[cells["split"].eq("train").fillna(False)]
-        random = np.random.default_rng(self.seed)
         if self.of == "cells":
-            draw = pd.Series(random.random(len(training)), training.index)
-            groups = training["person"]
+            keep = self._drawn(training["person"])
         else:
             # A person with cells of both classes counts to the one that most are of.
             people = training.groupby("person")["label"].mean().round()
-            draw = pd.Series(random.random(len(people)), people.index)
-            groups = people
-        rank = draw.groupby(groups).rank()
-        keep = rank <= np.ceil(self.share * draw.groupby(groups).transform("size"))
-        if self.of == "people":
-            keep = training["person"].map(keep)
-        left_out = training.index[~keep.astype(bool)]
-        return cells["split"].mask(cells.index.isin(left_out))
+            keep = training["person"].map(self._drawn(people)).astype(bool)
+        return cells["split"].mask(cells.index.isin(training.index[~keep]))
+
+    def _drawn(self, groups: pd.Series) -> pd.Series:
+        """Return of whom each group keeps its share, by the index of `groups`."""
+        draw = pd.Series(np.random.default_rng(self.seed).random(len(groups)), groups.index)
+        by_group = draw.groupby(groups)
+        return by_group.rank() - 1 < self.share * by_group.transform("size")

@@ -103,17 +103,15 @@ def _name(trained: Trained) -> str:
 def _config(setup: Setup, trained: Trained, seed: int, fold: int) -> RunConfig:
     """Return a run that makes about as many steps as on all cells."""
     of, share = trained
-    whole = Division(fold=fold)
-    if share == 1:
-        return setup.config(seed, division=whole, watch_test=False)
-    division = Division(fold=fold, subset=Subset(of=of, share=share, seed=seed))
+    subset = Subset(of=of, share=share, seed=seed) if share < 1 else None
+    divisions = Division(fold=fold), Division(fold=fold, subset=subset)
     store, own = Store.open(setup.store), recipe(setup.recipe, setup.overrides)
     all_cells, cells = (
-        int(one.divide(store.cells, store.info.seed).eq("train").sum()) for one in (whole, division)
+        int(one.divide(store.cells, store.info.seed).eq("train").sum()) for one in divisions
     )
     longer = all_cells / cells
     overrides = [f"epochs={round(own.epochs * longer)}", f"warmup={own.warmup * longer}"]
-    return setup.config(seed, division=division, overrides=overrides, watch_test=False)
+    return setup.config(seed, division=divisions[1], overrides=overrides, watch_test=False)
 
 
 def _trained_on(network: Network) -> dict[str, object]:
