@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 
 from common import Epochs, phantom_cells, tell
+from leukoscope.cells.prepare import prepare
 from leukoscope.cells.sources import read_sources
-from leukoscope.cells.store import prepare
 from leukoscope.cores import cores
 from leukoscope.training.run import Run, RunConfig
 

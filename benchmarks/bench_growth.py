@@ -19,8 +19,8 @@ from PIL import Image
 
 from common import CORES, Epochs, once, phantom_cells, tell, trained_bundle
 from leukoscope.cells.audit import audit
+from leukoscope.cells.prepare import prepare
 from leukoscope.cells.sources import read_sources
-from leukoscope.cells.store import prepare
 from leukoscope.inference.model import Model
 from leukoscope.reporting.figures import label_ends
 from leukoscope.reporting.style import STYLE, svg

@@ -7,9 +7,9 @@ import torch
 
 from common import phantom_cells, tell
 from leukoscope.cells.loader import TrainingLoader
+from leukoscope.cells.prepare import prepare
 from leukoscope.cells.sources import read_sources
 from leukoscope.cells.standard import Standard
-from leukoscope.cells.store import prepare
 from leukoscope.cores import cores
 
 BATCH = 16

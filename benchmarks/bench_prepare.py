@@ -12,9 +12,9 @@ from PIL import Image
 
 from common import phantom_cells, seconds, tell
 from leukoscope.cells.fingerprints import read_fingerprints
+from leukoscope.cells.prepare import prepare
 from leukoscope.cells.repeats import find_repeats
 from leukoscope.cells.sources import read_sources
-from leukoscope.cells.store import prepare
 from leukoscope.cores import cores
 
 CELLS = 1_000

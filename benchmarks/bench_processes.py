@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 from common import Epochs, phantom_cells, tell
+from leukoscope.cells.prepare import prepare
 from leukoscope.cells.sources import read_sources
-from leukoscope.cells.store import prepare
 from leukoscope.training.run import Run, RunConfig
 from leukoscope.training.team import joined
 

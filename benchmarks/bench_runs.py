@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 from common import nodes, once, phantom_cells, tell
+from leukoscope.cells.prepare import prepare
 from leukoscope.cells.sources import read_sources
-from leukoscope.cells.store import prepare
 from leukoscope.studies import architectures
 from leukoscope.studies.crew import hired
 from leukoscope.training.footprint import footprint

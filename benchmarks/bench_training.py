@@ -15,8 +15,8 @@ import torch.nn.functional as F
 
 from common import CORES, Epochs, phantom_cells, seconds, tell
 from leukoscope import models
+from leukoscope.cells.prepare import prepare
 from leukoscope.cells.sources import read_sources
-from leukoscope.cells.store import prepare
 from leukoscope.training.run import Run, RunConfig
 
 SIZE, CELLS, RUNS = 224, 400, 5

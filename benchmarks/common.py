@@ -17,8 +17,8 @@ import pandas as pd
 import torch
 
 from leukoscope.cells.phantom import write_phantoms
+from leukoscope.cells.prepare import prepare
 from leukoscope.cells.sources import read_sources
-from leukoscope.cells.store import prepare
 from leukoscope.cores import cores
 from leukoscope.inference.bundle import Bundle
 from leukoscope.inference.export import export

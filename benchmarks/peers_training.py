@@ -38,8 +38,9 @@ from torchvision.transforms import v2
 from ultralytics.models.yolo.classify import ClassificationTrainer
 
 from common import CORES, Epochs, phantom_cells, tell
+from leukoscope.cells.prepare import prepare
 from leukoscope.cells.sources import read_sources
-from leukoscope.cells.store import Store, prepare
+from leukoscope.cells.store import Store
 from leukoscope.training.machine import Precision
 from leukoscope.training.run import Run, RunConfig
 

@@ -180,7 +180,7 @@ def worked(kind: str, made: Path, seed: int, count: int) -> list[str]:
 def make(place: Path) -> None:
     """Make a store, a run, a bundle and a pack, small ones."""
     from leukoscope.cells.phantom import write_phantoms
-    from leukoscope.cells.store import prepare
+    from leukoscope.cells.prepare import prepare
     from leukoscope.inference.export import export
     from leukoscope.inference.pack import pack
     from leukoscope.inference.storage import Place

@@ -14,8 +14,9 @@ from hypothesis import settings
 from PIL import Image, ImageDraw
 
 from leukoscope.cells import manifest
+from leukoscope.cells.prepare import prepare
 from leukoscope.cells.sources import read_sources
-from leukoscope.cells.store import Store, prepare
+from leukoscope.cells.store import Store
 from leukoscope.inference.bundle import Bundle
 from leukoscope.inference.export import export
 from leukoscope.training.run import Run, RunConfig

@@ -162,7 +162,7 @@ def would_install(words: list[str]) -> None:
 def shrink() -> None:
     """Make the trainings of this process short and few, its networks narrow, its measures rough."""
     from leukoscope import models
-    from leukoscope.cells import store
+    from leukoscope.cells import prepare
     from leukoscope.evaluation import bootstrap
     from leukoscope.models.resnet import ResNet
     from leukoscope.studies import architectures, validation_gap
@@ -184,7 +184,7 @@ def shrink() -> None:
         return called
 
     run.recipe = short
-    for place, name in ((store, "prepare"), (architectures, "plan"), (Study, "setup")):
+    for place, name in ((prepare, "prepare"), (architectures, "plan"), (Study, "setup")):
         setattr(place, name, fewer(getattr(place, name)))
     for name, whole in models.MODELS.items():
         block, _ = whole.args

@@ -15,7 +15,8 @@ from leukoscope.cells.loader import (
     TrainingLoader,
     ahead,
 )
-from leukoscope.cells.store import Store, prepare
+from leukoscope.cells.prepare import prepare
+from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 
 

@@ -12,7 +12,8 @@ from leukoscope.cells.features import features
 from leukoscope.cells.gather import Gather
 from leukoscope.cells.loader import TrainingLoader
 from leukoscope.cells.pixels import names
-from leukoscope.cells.store import Store, prepare
+from leukoscope.cells.prepare import prepare
+from leukoscope.cells.store import Store
 from leukoscope.cli import app
 from leukoscope.errors import BadInputError
 

@@ -13,8 +13,9 @@ from PIL import Image
 from leukoscope.cells.division import Division
 from leukoscope.cells.export import export_images
 from leukoscope.cells.pictures import read_picture
+from leukoscope.cells.prepare import prepare
 from leukoscope.cells.preprocess import preprocess
-from leukoscope.cells.store import Store, describe, prepare
+from leukoscope.cells.store import Store, describe
 from leukoscope.cells.subset import Subset
 from leukoscope.errors import BadInputError
 

@@ -6,8 +6,9 @@ import pytest
 
 from leukoscope.cells import manifest
 from leukoscope.cells.phantom import write_phantoms
+from leukoscope.cells.prepare import prepare
 from leukoscope.cells.sources import read_sources
-from leukoscope.cells.store import Store, prepare
+from leukoscope.cells.store import Store
 from leukoscope.evaluation.evaluate import evaluate
 from leukoscope.training.run import Run, RunConfig
 from leukoscope.training.trainer import train

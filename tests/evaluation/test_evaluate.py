@@ -11,7 +11,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from leukoscope.cells.division import Division
-from leukoscope.cells.store import Store, prepare
+from leukoscope.cells.prepare import prepare
+from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation import reads
 from leukoscope.evaluation.describe import describe

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from leukoscope.cells.store import prepare
+from leukoscope.cells.prepare import prepare
 from leukoscope.studies import architectures
 from leukoscope.training.recipe import Recipe
 from leukoscope.training.run import RunConfig

@@ -10,7 +10,8 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from torch import nn
 
 from leukoscope import models
-from leukoscope.cells.store import Store, prepare
+from leukoscope.cells.prepare import prepare
+from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation.evaluate import settle
 from leukoscope.evaluation.pooled import pool

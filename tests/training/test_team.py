@@ -18,7 +18,8 @@ from sklearn.metrics import roc_auc_score
 import three_processes
 from leukoscope.cells.gather import Gather
 from leukoscope.cells.pixels import names
-from leukoscope.cells.store import Store, prepare
+from leukoscope.cells.prepare import prepare
+from leukoscope.cells.store import Store
 from leukoscope.training.checkpoint import Checkpoint
 from leukoscope.training.reproduce import difference
 from leukoscope.training.run import Run, RunConfig, Which

@@ -10,9 +10,8 @@ A folder of
 - ``store.json``: how it was made, digests, version. Written last: a folder without it is no store.
 """
 
-import json
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -25,22 +24,13 @@ from leukoscope import __version__
 from leukoscope.cells import pixels as files
 from leukoscope.cells import plans, splits
 from leukoscope.cells.division import Division
-from leukoscope.cells.fingerprints import read_fingerprints
-from leukoscope.cells.parallel import each
-from leukoscope.cells.people import joint_names, people_of
-from leukoscope.cells.phantom import is_phantom
-from leukoscope.cells.pictures import read_picture
-from leukoscope.cells.preprocess import Crop, Preprocessing, fitting_window, preprocess
-from leukoscope.cells.repeats import find_repeats
+from leukoscope.cells.people import joint_names
+from leukoscope.cells.preprocess import Preprocessing
 from leukoscope.errors import BadInputError
-from leukoscope.files import atomic, sha256, write_text
-from leukoscope.lock import held
+from leukoscope.files import sha256
 
 Three = tuple[float, float, float]
 """Red, green, blue."""
-
-BY_SUBJECT = Division()
-"""How cells are divided unless the user asks for something else."""
 
 
 class StoreInfo(BaseModel):
@@ -101,7 +91,7 @@ class Store:
         except Exception as error:  # damaged files make numpy and pyarrow raise nearly anything
             raise BadInputError(f"{folder}: the store cannot be read ({error})") from error
         size = info.preprocessing.size
-        pixels = _opened(folder, cells, info.shards, size)
+        pixels = opened_pixels(folder, cells, info.shards, size)
         if len(cells) != info.cells:
             raise BadInputError(
                 f"{folder}: store.json speaks of {info.cells:,} cells, but there are "
@@ -145,7 +135,7 @@ class Store:
             # This store's own split must not be taken for lists that the lab handed out.
             cells = cells.assign(split=pd.Series(pd.NA, cells.index, dtype="string"))
         cells = cells.assign(split=division.divide(cells, info.seed))
-        mean, std = _moments(self.pixels, cells)
+        mean, std = moments(self.pixels, cells)
         info = info.model_copy(update={"division": division, "mean": mean, "std": std})
         return replace(self, info=info, cells=cells, plan=division.planned(cells, info.seed))
 
@@ -191,106 +181,6 @@ class Store:
         return sha256(self.folder / "store.json")
 
 
-def prepare(
-    cells: pd.DataFrame,
-    folder: Path,
-    *,
-    division: Division = BY_SUBJECT,
-    folds: int = splits.PARTS,
-    crop: Crop = "cell",
-    size: int = 224,
-    shards: int = 1,
-    seed: int = 0,
-) -> Store:
-    """Make a store in `folder` from a manifest; see the module for what it holds.
-
-    Args:
-        cells: a manifest. Its own `split` column is used only by the ``lab`` split, where given.
-        folder: new, or without a store.
-        division: who trains, chooses and judges.
-        folds: into how many parts a subject split divides the people.
-        crop: policy of `leukoscope.cells.preprocess`; for ``cell`` the window is the smallest that
-            holds 99 % of the cells whole.
-        size: side in pixels, a multiple of 32.
-        shards: into how many files the pixels are divided.
-        seed: of the division.
-
-    Raises:
-        BadInputError: no such split can be made, pictures cannot be read (all are listed), or
-            `folder` holds a store already, or another process makes one there.
-    """
-    if size <= 0 or size % 32:
-        raise BadInputError(f"size {size} is no multiple of 32")
-    with held(folder):
-        if (folder / "store.json").exists():
-            raise BadInputError(
-                f"{folder} already holds a store; delete it or choose another folder"
-            )
-        return _prepared(cells, folder, division, folds, crop, size, shards, seed)
-
-
-def _prepared(
-    cells: pd.DataFrame,
-    folder: Path,
-    division: Division,
-    folds: int,
-    crop: Crop,
-    size: int,
-    shards: int,
-    seed: int,
-) -> Store:
-    """Make a store in `folder`, which this process holds."""
-    cells = cells.reset_index(drop=True)
-    prints = read_fingerprints(list(cells["path"]))
-    cells["person"] = people_of(cells, find_repeats(prints))
-    cells["part"] = pd.array([pd.NA] * len(cells), dtype="Int64")
-    if division.split == "subject":
-        cells["part"] = splits.parts(cells, folds, seed)
-    cells["split"] = division.divide(cells, seed)
-    fewest = int(cells.loc[cells["split"].eq("train"), "label"].value_counts().min())
-    if shards > fewest:
-        raise BadInputError(f"{shards} shards cannot each have one of {fewest} training cells")
-
-    window = None
-    cells["whole"] = True
-    if crop == "cell":
-        sides = prints.facts["side"].to_numpy(dtype=np.int64)
-        window = fitting_window(sides)
-        cells["whole"] = sides <= window
-    settings = Preprocessing(crop=crop, size=size, window=window)
-    del prints  # its thumbnails are the memory's largest part
-
-    paths = [Path(path) for path in cells["path"]]
-    shard = files.dealt(cells, shards)
-    if shards > 1:
-        cells["shard"] = shard
-    pictures = each(partial(_pixels, settings=settings), paths, "preparing cells")
-    written = files.write(folder, pictures, size, shard)
-    with atomic(folder / "cells.parquet") as scratch:
-        cells.to_parquet(scratch, index=False)
-    written.append("cells.parquet")
-    plan = division.planned(cells, seed)
-    if plan is not None:
-        with atomic(folder / "plan.parquet") as scratch:
-            plan.to_parquet(scratch, index=False)
-        written.append("plan.parquet")
-
-    mean, std = _moments(_opened(folder, cells, shards, size), cells)
-    info = StoreInfo(
-        cells=len(cells),
-        shards=shards,
-        preprocessing=settings,
-        division=division,
-        seed=seed,
-        phantom=any(is_phantom(picture_folder) for picture_folder in {p.parent for p in paths}),
-        mean=mean,
-        std=std,
-        digests={name: sha256(folder / name) for name in written},
-    )
-    write_text(folder / "store.json", json.dumps(info.model_dump(mode="json"), indent=2) + "\n")
-    return Store.open(folder)
-
-
 def describe(store: Store) -> str:
     """Say what the store holds, split by split, and who stands on two sides."""
     info, cells = store.info, store.cells
@@ -327,17 +217,14 @@ def describe(store: Store) -> str:
     return "\n".join(lines)
 
 
-def _pixels(path: Path, settings: Preprocessing) -> NDArray[np.uint8]:
-    return preprocess(read_picture(path), settings)
-
-
-def _opened(folder: Path, cells: pd.DataFrame, shards: int, size: int) -> files.Pixels:
+def opened_pixels(folder: Path, cells: pd.DataFrame, shards: int, size: int) -> files.Pixels:
+    """Map the pixels in `folder`, (N, size, size, 3), into memory."""
     if shards > 1:
         return files.Shards(folder, cells["shard"].to_numpy(np.int64), size)
     return files.opened(folder / "pixels.npy", (len(cells), size, size, 3))
 
 
-def _moments(pixels: files.Pixels, cells: pd.DataFrame) -> tuple[Three, Three]:
+def moments(pixels: files.Pixels, cells: pd.DataFrame) -> tuple[Three, Three]:
     """Return mean and standard deviation of the training cells' pixels, by channel, in [0, 1]."""
     rows = np.flatnonzero(cells["split"].eq("train").fillna(False))
     # Whole numbers are exact in any order; rows of pixels, not single ones, keep numpy fast.

@@ -137,9 +137,10 @@ def prepare(
 ) -> None:
     """Make a store: every cell cropped, resized and assigned to a split, once."""
     from leukoscope.cells import manifest as table
-    from leukoscope.cells import store
+    from leukoscope.cells import prepare as making
     from leukoscope.cells.division import Division
     from leukoscope.cells.export import export_images as export
+    from leukoscope.cells.store import describe
 
     if train_on_validation_copies:
         print(
@@ -148,7 +149,7 @@ def prepare(
         )
     division = Division(split=split, plan=plan, validation_copies=train_on_validation_copies)
     listed = table.read(cells, allow_outside)
-    made = store.prepare(
+    made = making.prepare(
         listed,
         output,
         division=division,
@@ -158,6 +159,6 @@ def prepare(
         shards=shards,
         seed=seed,
     )
-    print(store.describe(made))
+    print(describe(made))
     if export_images:
         print(f"{export(made, export_images):,} pictures in {export_images}")
