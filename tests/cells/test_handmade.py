@@ -9,6 +9,7 @@ from leukoscope.cells.handmade import INSIDE, handmade
 SIDE = 64
 DOWN, RIGHT = np.indices((SIDE, SIDE)) - SIDE / 2 + 0.5
 DISC = np.hypot(DOWN, RIGHT) < 25
+GRAIN = [name for name in INSIDE if name.startswith("grain")]
 
 
 def measured(picture: np.ndarray) -> dict[str, float]:
@@ -28,24 +29,29 @@ def test_rings_are_the_density_from_the_border_inwards() -> None:
     assert np.log(2) < row["ring3_green"] < np.log(4)
 
 
+def test_grain_is_the_logarithm_of_how_much_density_varies() -> None:
+    noise = np.random.default_rng(0).normal(size=(SIDE, SIDE))
+    weak, strong = (measured(cell(130 * np.exp(-sd * noise))) for sd in (0.05, 0.1))
+    for name in GRAIN:
+        assert np.expm1(strong[name]) == pytest.approx(2 * np.expm1(weak[name]), rel=0.1), name
+
+
 def test_grain_knows_fine_from_coarse() -> None:
     noise = np.random.default_rng(0).normal(size=(SIDE, SIDE))
     coarse = ndimage.gaussian_filter(noise, 4)
     fine, broad = (measured(cell(130 + 25 * one / one.std())) for one in (noise, coarse))
-    assert fine["grain1_red"] > 3 * fine["grain3_red"]
-    assert broad["grain3_red"] > 3 * broad["grain1_red"]
+    for half in ("outer", "inner"):
+        assert fine[f"grain1_{half}_red"] > fine[f"grain3_{half}_red"] + np.log(3)
+        assert broad[f"grain3_{half}_red"] > broad[f"grain1_{half}_red"] + np.log(3)
 
 
-def test_dark_spots_are_skewed() -> None:
-    # Density rises where it is dark: few dark points on an even ground lie far above the mean.
-    spotted = np.full((SIDE, SIDE), 130)
-    spotted[::6, ::6] = 60
-    row = measured(cell(spotted))
-    assert row["skewness1_red"] > 2
-    assert row["kurtosis1_red"] > 2
-    normal = measured(cell(np.random.default_rng(0).normal(130, 8, (SIDE, SIDE))))
-    assert abs(normal["skewness1_red"]) < 0.3
-    assert abs(normal["kurtosis1_red"]) < 0.5
+def test_grain_knows_the_inner_from_the_outer_half() -> None:
+    noise = 130 + 25 * np.random.default_rng(0).normal(size=(SIDE, SIDE))
+    radius = np.hypot(DOWN, RIGHT)
+    uneven = radius < 10, radius > 16
+    inner, outer = (measured(cell(np.where(where, noise, 130))) for where in uneven)
+    assert inner["grain1_inner_red"] > inner["grain1_outer_red"] + np.log(3)
+    assert outer["grain1_outer_red"] > outer["grain1_inner_red"] + np.log(3)
 
 
 def test_turning_a_cell_changes_nothing() -> None:
@@ -66,7 +72,6 @@ def test_a_larger_picture_of_the_same_cell_measures_the_same() -> None:
 def test_what_is_even_or_empty_has_no_grain() -> None:
     even = measured(cell(np.full((SIDE, SIDE), 127)))
     assert even["ring2_red"] == pytest.approx(np.log(2), rel=1e-5)
-    grain = [value for name, value in even.items() if not name.startswith("ring")]
-    assert grain == pytest.approx([0] * len(grain), abs=1e-3)
+    assert [even[name] for name in GRAIN] == pytest.approx([0] * len(GRAIN), abs=1e-3)
     nothing = handmade(np.zeros((1, SIDE, SIDE, 3), np.uint8), np.zeros((1, SIDE, SIDE), bool))
     assert (nothing == 0).all()

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from leukoscope.cells.handmade import INSIDE, handmade
 from leukoscope.cells.mask import mask
-from leukoscope.cells.outside import OUTSIDE, outside
+from leukoscope.cells.outside import OUTSIDE, SIZE, outside
 from leukoscope.cells.pixels import Pixels
 from leukoscope.cells.store import Store
 from leukoscope.progress import tracked
+
+HANDMADE = SIZE + INSIDE
+"""By which a cell can be called without a network. Its colour as a whole tells whose it is."""
 
 BLOCK = 64
 """Pictures measured together: enough for long loops in C, few enough for the processor's cache."""

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from leukoscope.cells.handmade import INSIDE
+from leukoscope.cells.features import HANDMADE
 from leukoscope.cells.outside import COLOUR, OUTSIDE, SIZE
 
 BASELINES: dict[str, list[str]] = {
@@ -20,7 +20,7 @@ BASELINES: dict[str, list[str]] = {
     "size only": SIZE,
     "colour only": COLOUR,
     "size and colour": OUTSIDE,
-    "handmade features": OUTSIDE + INSIDE,
+    "handmade features": HANDMADE,
 }
 """What each looks at."""
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from leukoscope.cells.features import features, features_of
+from leukoscope.cells.features import HANDMADE, features, features_of
 from leukoscope.cells.loader import TrainingLoader
 from leukoscope.cells.pixels import Shards
 from leukoscope.cells.store import Store
@@ -22,12 +22,12 @@ def lend(store: Store, rows: NDArray[np.int64], team: Team) -> None:
 
 
 def training_features(loader: TrainingLoader, team: Team) -> NDArray[np.float64]:
-    """Return the features of the cells of the training plan, in its order."""
+    """Return the handmade features of the cells of the training plan, in its order."""
     store, rows = loader.store, loader.rows
     if not loader.apart:
-        return features_of(store).to_numpy()[rows]
+        return features_of(store)[HANDMADE].to_numpy()[rows]
     mine = store.own(rows, team.rank, team.size)
-    measured = features(store.pixels, rows[mine])
+    measured = features(store.pixels, rows[mine])[HANDMADE]
     told = torch.zeros(len(rows), measured.shape[1], dtype=torch.float64)
     told[mine] = torch.from_numpy(measured.to_numpy())
     return np.asarray(team.total(told))
