@@ -25,8 +25,8 @@ SIGMAS = (1 / 60, 1 / 30, 1 / 15)
 """Shares of the picture's side: detail lies between one and the one before, or the picture."""
 RIM = 1 / 40
 """Share of the side by which detail keeps away from the border."""
-EVEN = 1e-3
-"""Optical density about as large as what rounding makes; grain is the logarithm of how many."""
+ROUNDING = 1e-3
+"""Optical density that rounding makes, about; grain is the logarithm of 1 + how many of it."""
 
 INSIDE = [f"ring{ring}_{channel}" for ring in range(1, RINGS + 1) for channel in CHANNELS] + [
     f"grain{band}_{half}_{channel}"
@@ -59,7 +59,7 @@ def handmade(pixels: NDArray[np.uint8], masks: NDArray[np.bool_]) -> Floats:
     smooth = [density, *(smoothed(density, masks, sigma * side) for sigma in SIGMAS)]
     squares = [(fine - broad) ** 2 for fine, broad in pairwise(smooth)]
     grain = [np.sqrt(_means(square, half)) for square, half in product(squares, halves)]
-    return np.concatenate([*rings, *(np.log1p(one / EVEN) for one in grain)], axis=1)
+    return np.concatenate([*rings, *(np.log1p(one / ROUNDING) for one in grain)], axis=1)
 
 
 def _factor(side: int) -> int:
