@@ -185,7 +185,7 @@ def _panel(judged: Judged, *said: str, rows: list[float] | None = None) -> tuple
     axes: Axes = panels[0, 0]
     title = f"{judged.name} on {evaluation.name} ({counted(evaluation.cells, 'cell')})"
     figure.suptitle(title, x=0.02, ha="left", fontsize=10, fontweight="bold")
-    axes.set_title("\n".join(said), x=-0.17, fontsize=8, fontweight="normal", color=MUTED)
+    axes.set_title("\n".join(said), x=-0.13, fontsize=8, fontweight="normal", color=MUTED)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     return figure, axes
