@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from leukoscope.errors import BadInputError
-from leukoscope.yaml_file import read_yaml
+from leukoscope.yaml_file import parse_yaml, read_yaml
 
 
 def test_plain_values_are_read(tmp_path: Path) -> None:
@@ -35,6 +35,13 @@ def test_what_is_none_is_one_error(
     with pytest.raises(BadInputError, match=r"a\.yaml: cannot be read as YAML"):
         read_yaml(tmp_path / "a.yaml")
     assert [path.name for path in tmp_path.iterdir()] == ["a.yaml"]
+
+
+def test_what_was_typed_is_named_where_it_is_none() -> None:
+    assert parse_yaml("0.5", "--set") == 0.5
+    for typed in ("[", "2024-13-01"):
+        with pytest.raises(BadInputError, match="--set: cannot be read as YAML"):
+            parse_yaml(typed, "--set")
 
 
 def test_a_missing_file_is_one_error(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ import tempfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -113,6 +115,27 @@ def test_an_interrupted_download_goes_on(
     fetch.fetch(folder, "kaggle")
     assert asked == ["kaggle"]
     assert len(manifest.read(folder / "cells.csv")) == 6
+
+
+@pytest.mark.usefixtures("published")
+def test_a_copy_that_was_stopped_is_made_again_though_all_names_are_there(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cells"
+    served(monkeypatch, lambda cache: shutil.copytree(tree, cache, dirs_exist_ok=True))
+
+    def copytree(source: str, target: Path, **options: Any) -> None:
+        shutil.copytree(source, target, **options)
+        next(target.rglob("*.bmp")).write_bytes(b"BM")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(fetch, "shutil", SimpleNamespace(copytree=copytree))
+        with pytest.raises(KeyboardInterrupt):
+            fetch.fetch(folder, "kaggle")
+    fetch.fetch(folder, "kaggle")
+    for picture in tree.rglob("*.bmp"):
+        assert (folder / picture.relative_to(tree)).read_bytes() == picture.read_bytes()
 
 
 @pytest.mark.usefixtures("published")

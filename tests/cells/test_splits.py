@@ -118,5 +118,13 @@ def test_a_split_needs_both_classes_and_labels(full: pd.DataFrame) -> None:
     own = full.assign(split=pd.array(["train"] * 3_389 + ["validation"] * 7_272, dtype="string"))
     with pytest.raises(BadInputError, match="train split would hold 3,389 normal cells and 0"):
         split(own, "lab")
+    nothing = full.assign(label=pd.array([pd.NA] * len(full), dtype="Int64"))
+    with pytest.raises(BadInputError, match=r"0 labelled cells cannot be divided"):
+        split(nothing, "lab")
+    with pytest.raises(BadInputError, match=r"a class has only 0 subject"):
+        parts(nothing)
+    one = full.assign(label=full["label"].where(full["label"].eq(1) | (full.index == 0)))
+    with pytest.raises(BadInputError, match=r"7,273 labelled cells cannot be divided"):
+        split(one, "lab")
     with pytest.raises(BadInputError, match=r"1 cells of the train split have no label"):
         split(own.assign(label=own["label"].where(own.index > 0)), "lab")

@@ -140,6 +140,18 @@ def test_every_unreadable_picture_is_listed_and_no_store_is_left(
         Store.open(tmp_path / "store")
 
 
+def test_black_pictures_do_not_widen_the_window(
+    store: Store, cells: pd.DataFrame, tmp_path: Path
+) -> None:
+    Image.new("RGB", (400, 400)).save(tmp_path / "black.png")
+    black = cells["path"].where(cells.index % 6 > 0, str(tmp_path / "black.png"))
+    made = prepare(cells.assign(path=black), tmp_path / "store", size=32)
+    assert 0 < (made.info.preprocessing.window or 0) <= (store.info.preprocessing.window or 0)
+    nothing = cells.assign(path=str(tmp_path / "black.png"))
+    with pytest.raises(BadInputError, match="every picture is black"):
+        prepare(nothing, tmp_path / "none", size=32, division=Division(split="lab"))
+
+
 def test_a_store_is_never_overwritten(store: Store, cells: pd.DataFrame) -> None:
     with pytest.raises(BadInputError, match="already holds a store"):
         prepare(cells, store.folder, size=32)

@@ -207,6 +207,14 @@ def test_a_narrow_network_has_a_quarter_of_the_channels_everywhere(name: str) ->
     assert narrow(torch.zeros(1, 3, 32, 32)).shape == (1, 2)
 
 
+@pytest.mark.parametrize(("width", "groups"), [(16, 16), (20, 4), (48, 16), (64, 32)])
+def test_group_norm_takes_any_width(width: int, groups: int) -> None:
+    model = models.create("resnet18", norm="group", width=width)
+    norms = [module for module in model.modules() if isinstance(module, nn.GroupNorm)]
+    assert norms[0].num_groups == groups
+    assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 2)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -45,7 +45,7 @@ def test_runs_are_trained_once_and_summed_up(store: Store, tmp_path: Path) -> No
         assert row["final_test_accuracy"] == history["test_accuracy"].iloc[-1]
         assert row["test_accuracy"] == test.accuracy
         assert row["test_accuracy"] == pytest.approx(
-            history.set_index("epoch").loc[row["best_epoch"], "test_accuracy"]
+            history.set_index("epoch").loc[row["kept_epoch"], "test_accuracy"]
         )
         # One run is its own mean, and its intervals are those of its evaluation.
         assert means.loc[network.name, "test_accuracy"] == row["test_accuracy"]

@@ -1,18 +1,22 @@
 """What is read from a training's history, on histories made by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from leukoscope.cells.store import Store
 from leukoscope.studies.histories import (
     accuracy_margin,
-    best,
     fluctuation,
     fluctuation_margin,
+    kept_epoch,
     labelled,
     log_ratio,
     second_half,
 )
+from leukoscope.training.run import Run, RunConfig
 
 
 def history(accuracies: list[float]) -> pd.DataFrame:
@@ -51,9 +55,15 @@ def test_second_half(epochs: int, late: list[int]) -> None:
     assert second_half(history([0.5] * epochs))["epoch"].tolist() == list(late)
 
 
-def test_the_best_epoch_is_the_first_of_the_most_accurate_with_the_smallest_loss() -> None:
-    table = history([0.7, 0.9, 0.9, 0.9]).assign(validation_loss=[0.1, 0.5, 0.4, 0.4])
-    assert best(table)["epoch"] == 3
+@pytest.mark.parametrize(("keep", "epoch"), [("best", 3), ("last", 5)])
+def test_the_kept_epoch_is_the_recipes(store: Store, tmp_path: Path, keep: str, epoch: int) -> None:
+    """The best is the first of the most accurate with the smallest loss."""
+    settings = {"threads": 1, "device": "cpu"}
+    config = RunConfig.plan(store.folder, "resnet18", "lab", [f"keep={keep}"], **settings)
+    run = Run.create(tmp_path / "run", config)
+    table = history([0.7, 0.9, 0.9, 0.9, 0.8]).assign(validation_loss=[0.1, 0.5, 0.4, 0.4, 0.3])
+    run.write_history(table.to_dict("records"))
+    assert kept_epoch(run)["epoch"] == epoch
 
 
 def test_ratios_and_margins() -> None:

@@ -156,7 +156,13 @@ def test_gradients_are_kept_when_a_training_is_stopped(
 def test_looking_does_not_change_the_training(store: Store, tmp_path: Path) -> None:
     setup = setup_of("gradient-flow", store, tmp_path, epochs=2, models=(SHALLOW,))
     gradient_flow.conduct(setup)
-    watched = tmp_path / "runs" / f"{SHALLOW}-residual-seed0" / "checkpoints" / "last.ckpt"
+    watched = (
+        tmp_path
+        / "runs"
+        / f"{SHALLOW}-residual-{setup.sample}cells-seed0"
+        / "checkpoints"
+        / "last.ckpt"
+    )
     plain = setup.run("unwatched", 0)
     runs.complete(plain)
     ours, theirs = (Checkpoint.load(path).model for path in (watched, plain.checkpoint("last")))
@@ -183,6 +189,20 @@ def test_a_rate_that_diverges_is_noted_and_not_tried_again(
     assert "diverged at 0.03" in finding.paragraph
     learning_rate.conduct(setup)
     assert tried == [0.0003, 0.003, 0.03, 0.0003, 0.003]
+
+
+def test_where_every_rate_diverges_nothing_is_decided(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverged(_run: Run) -> None:
+        raise Diverged("the loss of batch 3 of epoch 1 is nan")
+
+    monkeypatch.setattr(learning_rate, "complete", diverged)
+    finding = learning_rate.conduct(setup_of("learning-rate", store, tmp_path))
+    assert finding.verdict == "undecided"
+    assert "Every training diverged" in finding.paragraph
+    assert finding.table["fluctuation"].isna().all()
+    write_study(finding, tmp_path)
 
 
 def test_what_is_set_takes_the_place_of_the_studys_own(store: Store, tmp_path: Path) -> None:
@@ -212,6 +232,7 @@ def test_several_seeds_are_several_runs(store: Store, tmp_path: Path) -> None:
         ("batch-size", {"values": (16, 16)}, "all different"),
         ("batch-size", {"seeds": (1, 1)}, "--seeds"),
         ("batch-size", {"seeds": ()}, "--seeds"),
+        ("batch-size", {"seeds": (-1,)}, "--seeds"),
         ("people", {"values": (1,)}, "two shares of the people or more"),
     ],
 )

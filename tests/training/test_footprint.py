@@ -31,7 +31,14 @@ def test_a_training_is_measured_once(
     assert footprint.footprint(config) == found
     longer = config.recipe.model_copy(update={"epochs": 99})
     assert footprint.footprint(config.model_copy(update={"recipe": longer})) == found
-    others = ["batch_size=9", "mixup=0.4", "augmentation.rotation=true"]
+    others = [
+        "batch_size=9",
+        "mixup=0.4",
+        "augmentation.rotation=true",
+        "optimizer=adamw",
+        "momentum=0.9",
+        "colour=density",
+    ]
     for changed in others:
         other = {"recipe": recipe("lab", ["batch_size=8", changed])}
         assert footprint.footprint(config.model_copy(update=other)) == 7

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from leukoscope import models
+from leukoscope.cells.division import Division
 from leukoscope.cells.loader import TrainingLoader
 from leukoscope.cells.standard import Standard
 from leukoscope.cells.store import Store
@@ -220,6 +221,29 @@ def test_another_store_in_its_place_is_noticed(untrained: Untrained) -> None:
     changed = Run(run.folder, run.config.model_copy(update={"store_digest": "0" * 64}))
     with pytest.raises(BadInputError, match="prepared anew"):
         train(changed)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"division": Division(split="shifted")}, "needs cells of fold_0"),
+        ({"division": Division(fold=7)}, "fold 7: the parts of this store are 0 to"),
+        ({"compile": True, "checkpoint_activations": True}, "cannot compute its activations"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_any_work(
+    store: Store, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BadInputError, match=message):
+        RunConfig.plan(store.folder, "resnet18", "lab", threads=1, device="cpu", **settings)
+
+
+def test_a_test_split_without_labels_is_not_watched(store: Store, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(store.folder, tmp_path / "store"))
+    unknown = store.cells.assign(label=store.cells["label"].mask(store.cells["split"].eq("test")))
+    unknown.to_parquet(copy / "cells.parquet", index=False)
+    with pytest.raises(BadInputError, match="the test split has no labels to watch"):
+        RunConfig.plan(copy, "resnet18", "lab", threads=1, device="cpu", watch_test=True)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -69,17 +69,12 @@ class Audit:
     def divisions(self) -> list[Sides]:
         """The manifest's split, the official split and the folds, where there are any."""
         folds = self.cells["fold"]
-        sides = {"split": self.cells["split"], "official": folds.map(splits.OFFICIAL)}
-        found = [self._division(name, side, True) for name, side in sides.items()]
-        return [
-            each
-            for each, side in zip(
-                [*found, self._division("fold", folds, False)],
-                [*sides.values(), folds],
-                strict=True,
-            )
-            if side.nunique() > 1
+        asked = [
+            ("split", self.cells["split"], True),
+            ("official", folds.map(splits.OFFICIAL), True),
+            ("fold", folds, False),
         ]
+        return [self._division(*one) for one in asked if one[1].nunique() > 1]
 
     def _division(self, name: str, sides: pd.Series, judged: bool) -> Sides:
         placed = self.cells.assign(side=sides.astype("string"), one=1)

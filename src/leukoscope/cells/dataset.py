@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from leukoscope.cells.gather import Gather
+from leukoscope.cells.manifest import SPLITS
 from leukoscope.cells.plans import TURNS
-from leukoscope.cells.splits import SPLITS
 from leukoscope.cells.standard import Standard
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError

@@ -19,6 +19,9 @@ Source = Literal["kaggle", "huggingface"]
 
 DATA = {"kaggle": "andrewmvd/leukemia-classification", "huggingface": "dwb2023/cnmc-leukemia-2019"}
 
+UNFINISHED = ".unfinished"
+"""Lies in the folder while a download is copied there: what is there by name may not be whole."""
+
 TERMS = """C-NMC 2019: 15,114 segmented cells of 118 subjects (IIIT Delhi; AIIMS, New Delhi).
 Licence: CC BY 3.0 as The Cancer Imaging Archive cites it; a mirror may say otherwise.
 Cite: Gupta, A., & Gupta, R. (2019). ALL Challenge dataset of ISBI 2019 (C-NMC 2019). The Cancer
@@ -49,14 +52,17 @@ def fetch(folder: Path, source: Source) -> list[str]:
         Unreachable: it cannot be downloaded; says how to get it by hand.
         BadInputError: what is there is not the data set.
     """
-    shards = folder / "shards"
+    shards, unfinished = folder / "shards", folder / UNFINISHED
     if not _named(folder):
         _unpack(shards, folder)
-    if not _named(folder):
+    if unfinished.exists() or not _named(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished.touch()
         _download(source, folder, shards)
         _unpack(shards, folder)
+        unfinished.unlink()
     reading = read_sources([folder])
-    reading.settle(None)
+    reading.settle()
     manifest.write(reading.cells, folder / "cells.csv")
     lines = cnmc.completeness(reading.cells)
     if not whole(reading.cells):

@@ -1,6 +1,6 @@
 """Light that passes a cell, on any device: luminance, where the cell is, optical density.
 
-The same mask as `leukoscope.cells.mask` finds, of pictures (B, 3, H, W) in [0, 1].
+As `leukoscope.cells.mask` has it, but of pictures (B, 3, H, W) in [0, 1].
 """
 
 import torch

@@ -39,7 +39,7 @@ DTYPES: dict[str, Literal["string", "Int64"]] = {
 COLUMNS = list(DTYPES)
 CLASSES = {0: "normal", 1: "blast"}
 FOLDS = [part.fold for part in cnmc.PARTS]
-SPLITS = ["train", "validation", "test"]
+SPLITS = ("train", "validation", "test")
 
 
 def write(cells: pd.DataFrame, target: Path) -> None:

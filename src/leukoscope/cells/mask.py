@@ -13,7 +13,10 @@ GREY = np.array(LUMINANCE, np.float32)
 
 
 def mask(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return where `pictures`, (…, H, W, 3), are brighter than the background, as in `cell_box`."""
+    """Return where `pictures`, (…, H, W, 3), are brighter than the background.
+
+    `cell_box` rounds luminance to whole numbers before, which few pixels at the border tell apart.
+    """
     return np.asarray(pictures @ GREY > BACKGROUND)
 
 

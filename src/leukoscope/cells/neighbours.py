@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from leukoscope.cells.fingerprints import SIDE
 from leukoscope.cells.mask import GREY
+from leukoscope.cells.plans import TURNS
 from leukoscope.cores import cores
 from leukoscope.progress import Bar
 
 Pixels = NDArray[np.float32]
 Rows = NDArray[np.intp]
 
-TURNS = 8
-"""Turn t mirrors left to right if t >= 4, then turns by t % 4 quarters anticlockwise."""
 COARSE = 16
 """Side of the pictures that are compared."""
 SLIP = 2
@@ -34,9 +33,9 @@ BLOCK = 1024
 
 
 def turned(pixels: NDArray[Any], turn: int, axes: tuple[int, int] = (0, 1)) -> NDArray[Any]:
-    """Return `pixels` in one of the `TURNS`; `axes` are their rows and columns."""
-    mirrored = np.flip(pixels, axes[1]) if turn >= 4 else pixels
-    return np.rot90(mirrored, turn % 4, axes)
+    """Return `pixels` in one of the turns of `plans`; `axes` are their rows and columns."""
+    quarter = np.rot90(pixels, turn % 4, axes)
+    return np.flip(quarter, axes[1]) if turn >= 4 else quarter
 
 
 def unit(pixels: Pixels) -> Pixels:

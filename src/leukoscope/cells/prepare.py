@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from leukoscope.cells import pixels as files
 from leukoscope.cells import splits
@@ -15,8 +14,7 @@ from leukoscope.cells.fingerprints import read_fingerprints
 from leukoscope.cells.parallel import each
 from leukoscope.cells.people import people_of
 from leukoscope.cells.phantom import is_phantom
-from leukoscope.cells.pictures import read_picture
-from leukoscope.cells.preprocess import Crop, Preprocessing, fitting_window, preprocess
+from leukoscope.cells.preprocess import Crop, Preprocessing, fitting_window, prepared_file
 from leukoscope.cells.repeats import find_repeats
 from leukoscope.cells.store import Store, StoreInfo, moments, opened_pixels
 from leukoscope.errors import BadInputError
@@ -91,7 +89,10 @@ def _prepared(
     cells["whole"] = True
     if crop == "cell":
         sides = prints.facts["side"].to_numpy(dtype=np.int64)
-        window = fitting_window(sides)
+        seen = ~prints.facts["empty"].to_numpy(dtype=bool)
+        if not seen.any():
+            raise BadInputError("every picture is black: there is no cell to cut out")
+        window = fitting_window(sides[seen])
         cells["whole"] = sides <= window
     settings = Preprocessing(crop=crop, size=size, window=window)
     del prints  # its thumbnails are the memory's largest part
@@ -100,7 +101,7 @@ def _prepared(
     shard = files.dealt(cells, shards)
     if shards > 1:
         cells["shard"] = shard
-    pictures = each(partial(_pixels, settings=settings), paths, "preparing cells")
+    pictures = each(partial(prepared_file, settings=settings), paths, "preparing cells")
     written = files.write(folder, pictures, size, shard)
     with atomic(folder / "cells.parquet") as scratch:
         cells.to_parquet(scratch, index=False)
@@ -125,7 +126,3 @@ def _prepared(
     )
     write_text(folder / "store.json", json.dumps(info.model_dump(mode="json"), indent=2) + "\n")
     return Store.open(folder)
-
-
-def _pixels(path: Path, settings: Preprocessing) -> NDArray[np.uint8]:
-    return preprocess(read_picture(path), settings)

@@ -7,12 +7,15 @@ Two crop policies:
   that, so that a micrometre is the same number of pixels in every picture: blasts stay larger.
 """
 
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from leukoscope.cells.pictures import read_picture
 
 Crop = Literal["resize", "cell"]
 Box = tuple[int, int, int, int]
@@ -68,6 +71,15 @@ def preprocess(picture: Image.Image, settings: Preprocessing) -> NDArray[np.uint
     left, upper = (left + right - settings.window) // 2, (upper + lower - settings.window) // 2
     window = picture.crop((left, upper, left + settings.window, upper + settings.window))
     return np.asarray(window.resize(target, Image.Resampling.BILINEAR))
+
+
+def prepared_file(path: Path, settings: Preprocessing) -> NDArray[np.uint8]:
+    """Read the picture at `path`; return it as `preprocess` does.
+
+    Raises:
+        BadInputError: it is missing or cannot be decoded.
+    """
+    return preprocess(read_picture(path), settings)
 
 
 def fitting_window(sides: NDArray[np.int64], share: float = 0.99) -> int:

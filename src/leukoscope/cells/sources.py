@@ -41,12 +41,12 @@ class Reading:
                 f"{len(self.cells)} out and {len(self.rejected)} rejected"
             )
 
-    def settle(self, rejected_csv: Path | None = None) -> None:
+    def settle(self, rejected_csv: Path | None = None, advice: str = "") -> None:
         """Raise BadInputError, which lists the rows, when any cell is rejected.
 
         With `rejected_csv` they are written there instead (the header alone when there are none,
         so that no older list is mistaken for this one), and only a reading that leaves no cell
-        at all is an error.
+        at all is an error. It says `advice` before the rows.
         """
         if rejected_csv is not None:
             write_csv(self.rejected, rejected_csv)
@@ -57,8 +57,7 @@ class Reading:
             for source, row, name, _, reason in self.rejected.itertuples(index=False, name=None)
         ]
         raise BadInputError(
-            f"{len(self.rejected):,} of {self.found:,} cells cannot be used (correct them, or go "
-            f"on without them: --skip-bad){listing(lines)}"
+            f"{len(self.rejected):,} of {self.found:,} cells cannot be used{advice}{listing(lines)}"
         )
 
     def summary(self) -> str:

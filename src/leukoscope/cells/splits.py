@@ -17,11 +17,10 @@ from typing import Literal
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
+from leukoscope.cells.manifest import CLASSES, SPLITS
 from leukoscope.errors import BadInputError
 
 Policy = Literal["subject", "lab", "official", "shifted"]
-
-SPLITS = ("train", "validation", "test")
 
 LAB_CELLS = {"train": 7_995, "validation": 1_599, "test": 1_067}
 """The original lab's division of the 10,661 training cells of C-NMC 2019."""
@@ -77,7 +76,8 @@ def parts(cells: pd.DataFrame, count: int = PARTS, seed: int = 0) -> pd.Series:
             f"{nameless:,} cells have no subject, so a subject split cannot be made; "
             "name the subjects in the manifest, or take --split lab knowing what it hides"
         )
-    fewest = int(known.groupby("label")["person"].nunique().min())
+    people = known.groupby("label")["person"].nunique().reindex(list(CLASSES), fill_value=0)
+    fewest = int(people.min())
     if fewest < len(SPLITS):
         raise BadInputError(
             f"a class has only {fewest} subject(s); a subject split needs at least {len(SPLITS)}"
@@ -122,18 +122,21 @@ def _by_image(cells: pd.DataFrame, seed: int) -> pd.Series:
     # The lab's 10,661 cells are the training folds; the challenge's own tests stand aside.
     cells = cells[cells["label"].notna() & ~cells["fold"].isin(["prelim", "final"])]
     total = sum(LAB_CELLS.values())
-    rest, test = train_test_split(
-        cells.index,
-        test_size=LAB_CELLS["test"] / total,
-        stratify=cells["label"],
-        random_state=seed,
-    )
-    train, validation = train_test_split(
-        rest,
-        test_size=LAB_CELLS["validation"] / (total - LAB_CELLS["test"]),
-        stratify=cells.loc[rest, "label"],
-        random_state=seed,
-    )
+    try:
+        rest, test = train_test_split(
+            cells.index,
+            test_size=LAB_CELLS["test"] / total,
+            stratify=cells["label"],
+            random_state=seed,
+        )
+        train, validation = train_test_split(
+            rest,
+            test_size=LAB_CELLS["validation"] / (total - LAB_CELLS["test"]),
+            stratify=cells.loc[rest, "label"],
+            random_state=seed,
+        )
+    except ValueError as error:
+        raise BadInputError(f"{len(cells):,} labelled cells cannot be divided: {error}") from error
     sides = {"train": train, "validation": validation, "test": test}
     return pd.concat(pd.Series(name, index=rows) for name, rows in sides.items())
 

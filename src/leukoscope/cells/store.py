@@ -24,6 +24,7 @@ from leukoscope import __version__
 from leukoscope.cells import pixels as files
 from leukoscope.cells import plans, splits
 from leukoscope.cells.division import Division
+from leukoscope.cells.manifest import SPLITS
 from leukoscope.cells.people import joint_names
 from leukoscope.cells.preprocess import Preprocessing
 from leukoscope.errors import BadInputError
@@ -128,16 +129,26 @@ class Store:
         Raises:
             BadInputError: such a division cannot be made.
         """
-        info, cells = self.info, self.cells
+        info, cells = self.info, self.placed(division)
         if division == info.division:
             return self
-        if (division.split, division.fold) != (info.division.split, info.division.fold):
-            # This store's own split must not be taken for lists that the lab handed out.
-            cells = cells.assign(split=pd.Series(pd.NA, cells.index, dtype="string"))
-        cells = cells.assign(split=division.divide(cells, info.seed))
         mean, std = moments(self.pixels, cells)
         info = info.model_copy(update={"division": division, "mean": mean, "std": std})
         return replace(self, info=info, cells=cells, plan=division.planned(cells, info.seed))
+
+    def placed(self, division: Division) -> pd.DataFrame:
+        """Return the manifest with the splits of `division`; no pixel is read.
+
+        Raises:
+            BadInputError: such a division cannot be made.
+        """
+        info, cells = self.info, self.cells
+        if division == info.division:
+            return cells
+        if (division.split, division.fold) != (info.division.split, info.division.fold):
+            # This store's own split must not be taken for lists that the lab handed out.
+            cells = cells.assign(split=pd.Series(pd.NA, cells.index, dtype="string"))
+        return cells.assign(split=division.divide(cells, info.seed))
 
     @property
     def parts(self) -> int:
@@ -188,7 +199,7 @@ def describe(store: Store) -> str:
     lines = [
         f"{info.cells:,} cells of {info.preprocessing.size} × {info.preprocessing.size} pixels"
     ]
-    for name in (*splits.SPLITS, "aside"):
+    for name in (*SPLITS, "aside"):
         part = cells[sides == name]
         if len(part):
             normal, blast = ((part["label"] == label).sum() for label in (0, 1))

@@ -61,7 +61,7 @@ def manifest(
 
     reading = read_sources(sources, root, allow_outside)
     rejected = output.with_name("rejected.csv") if skip_bad else None
-    reading.settle(rejected)
+    reading.settle(rejected, " (correct them, or go on without them: --skip-bad)")
     table.write(reading.cells, output)
     print(reading.summary())
     if rejected and len(reading.rejected):

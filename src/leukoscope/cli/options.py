@@ -7,7 +7,7 @@ import typer
 from leukoscope.cores import cores
 from leukoscope.errors import BadInputError
 
-Seed = Annotated[int, typer.Option(help="Of everything drawn at random.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything drawn at random.")]
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of the recipe.")
 ]

@@ -102,7 +102,7 @@ def _begun(context: typer.Context) -> "tuple[Run, None]":
 
 def _resumed(context: typer.Context) -> "tuple[Run, Path | None]":
     """Return the run that `train` was asked to go on with, and the checkpoint to go on from."""
-    from leukoscope.training.run import MACHINE, Run
+    from leukoscope.training.run import MACHINE, Run, RunConfig
 
     resume: Path = context.params["resume"]
     checkpoint = resume if resume.is_file() else None
@@ -114,7 +114,7 @@ def _resumed(context: typer.Context) -> "tuple[Run, Path | None]":
             + ", ".join(others)
         )
     settings = {name: context.params[name] for name in told & MACHINE}
-    run = run.configured(run.config.model_copy(update=settings))
+    run = run.configured(RunConfig.model_validate(run.config.model_dump() | settings))
     return run, checkpoint or run.newest_checkpoint()
 
 

@@ -19,11 +19,10 @@ from torch import Tensor
 
 from leukoscope.cells.gather import Gather
 from leukoscope.cells.loader import ordered_batches
+from leukoscope.cells.manifest import SPLITS
 from leukoscope.cells.parallel import each
 from leukoscope.cells.people import people
-from leukoscope.cells.pictures import read_picture
-from leukoscope.cells.preprocess import Preprocessing, preprocess
-from leukoscope.cells.splits import SPLITS
+from leukoscope.cells.preprocess import Preprocessing, prepared_file
 from leukoscope.cells.transfer import moved
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation.calibration import probability
@@ -65,7 +64,7 @@ def prepared(cells: pd.DataFrame, settings: Preprocessing) -> NDArray[np.uint8]:
     if not len(cells):
         raise BadInputError("the manifest lists no cells")
     paths = [Path(path) for path in cells["path"]]
-    pictures = each(partial(_pixels, settings=settings), paths, "preparing cells")
+    pictures = each(partial(prepared_file, settings=settings), paths, "preparing cells")
     return np.stack(list(pictures))
 
 
@@ -90,10 +89,6 @@ def predict_others(
         log_odds, tracked(batches, what, len(starts), "batches"), runs[0].config.threads
     )
     return _table(cells.assign(person=people(cells)), logits)
-
-
-def _pixels(path: Path, settings: Preprocessing) -> NDArray[np.uint8]:
-    return preprocess(read_picture(path), settings)
 
 
 @torch.inference_mode()

@@ -5,6 +5,7 @@ Names follow the paper's Table 1 (``conv1``, ``conv2_x`` … ``conv5_x``) and th
 notation for the blocks (``conv_block1``, ``shortcut``, ``res_out``).
 """
 
+import math
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -19,8 +20,8 @@ MakeNorm = Callable[[int], nn.Module]
 
 NORMS: dict[str, MakeNorm] = {
     "batch": nn.BatchNorm2d,
-    # 32 groups: Wu and He 2018, arXiv:1803.08494.
-    "group": lambda channels: nn.GroupNorm(min(32, channels), channels),
+    # 32 groups (Wu and He 2018, arXiv:1803.08494), or as many as divide the channels alike.
+    "group": lambda channels: nn.GroupNorm(math.gcd(32, channels), channels),
 }
 
 
@@ -162,7 +163,7 @@ class ResNet(nn.Module):
             small pictures: a 3×3 convolution that does not, and no pool.
         dropout: share of the features that the classifier does not see, in training.
         width: channels of the stem and of the first stage's 3×3 convolutions, the paper's 64; all
-            others follow. A multiple of 32 for ``norm="group"``, or less than 32.
+            others follow.
     """
 
     @validate_call

@@ -85,7 +85,7 @@ def write_comparison(networks: Sequence[Network], output: Path) -> str:
         [
             _printed(summary),
             "",
-            "validation, test: by the weights of the best epoch, which validation chose",
+            "validation, test: by the weights of the epoch that is kept; the test had no say in it",
             "highest test: over all epochs; optimistic, because the test chose the epoch",
             *_told(differences),
             "",

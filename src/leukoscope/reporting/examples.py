@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from leukoscope.cells.manifest import CLASSES
-from leukoscope.cells.pictures import read_picture
-from leukoscope.cells.preprocess import Preprocessing, preprocess
+from leukoscope.cells.preprocess import Preprocessing, prepared_file
 from leukoscope.cells.store import Store
 
 Pixels = Callable[[pd.Series], NDArray[np.uint8]]
@@ -108,7 +107,7 @@ def of_files(settings: Preprocessing) -> Pixels:
 
     It raises BadInputError where the picture cannot be read any more.
     """
-    return lambda cell: preprocess(read_picture(Path(cell.path)), settings)
+    return lambda cell: prepared_file(Path(cell.path), settings)
 
 
 def kinds(predictions: pd.DataFrame) -> dict[str, pd.DataFrame]:

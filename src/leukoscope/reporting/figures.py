@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from leukoscope.cells.manifest import CLASSES
-from leukoscope.cells.splits import SPLITS
+from leukoscope.cells.manifest import CLASSES, SPLITS
 from leukoscope.reporting.style import (
     DASHES,
     INK,

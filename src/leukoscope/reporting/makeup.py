@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from leukoscope.cells import splits
-from leukoscope.cells.manifest import CLASSES
+from leukoscope.cells.manifest import CLASSES, SPLITS
 from leukoscope.cells.people import joint_names
 
 ASIDE = "aside"
@@ -39,7 +39,7 @@ class Makeup:
 def makeup(cells: pd.DataFrame) -> Makeup:
     """Count the `cells` of a store, a manifest with its splits."""
     sides = cells["split"].fillna(ASIDE)
-    held = [side for side in (*splits.SPLITS, ASIDE) if side in set(sides)]
+    held = [side for side in (*SPLITS, ASIDE) if side in set(sides)]
     parts: Mapping[str, pd.DataFrame] = {
         **{side: cells[sides == side] for side in held},
         "total": cells,

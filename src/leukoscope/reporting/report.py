@@ -119,6 +119,7 @@ def write_report(folder: Path, target: Path, studies: Sequence[Path] = ()) -> Pa
         makeup=makeup(store.cells),
         cut=int((~store.cells["whole"]).sum()),
         planned=len(store.training_plan()[0]),
+        turns_averaged=any(run.config.recipe.turns_averaged for run in runs),
         recipe=Settings.of({one.name: _recipe(one) for one in networks}),
         environment=Settings.of({one.name: _environment(one.runs[0]) for one in networks}),
         version=__version__,

@@ -55,7 +55,7 @@ def batch_size(finding: Finding) -> Figure:
             f"test accuracy {mean['test_accuracy']:.3f}"
         )
 
-    return _accuracy_panels(finding.curves, "batch_size", "Batch size {:g}".format, told)
+    return _accuracy_panels(finding, "batch_size", "Batch size {:g}".format, told)
 
 
 def learning_rate(finding: Finding) -> Figure:
@@ -71,7 +71,7 @@ def learning_rate(finding: Finding) -> Figure:
         said = f"fluctuation {runs['fluctuation'].mean():.4f}" if lost < len(runs) else "diverged"
         return said + (f"\n{lost} of {len(runs)} diverged" if 0 < lost < len(runs) else "")
 
-    return _accuracy_panels(finding.curves, "factor", title, told)
+    return _accuracy_panels(finding, "factor", title, told)
 
 
 def depth(finding: Finding) -> Figure:
@@ -147,10 +147,10 @@ def validation_gap(finding: Finding) -> Figure:
 
 
 def _accuracy_panels(
-    curves: pd.DataFrame, by: str, title: Callable[[float], str], told: Callable[[float], str]
+    finding: Finding, by: str, title: Callable[[float], str], told: Callable[[float], str]
 ) -> Figure:
     """Draw training and validation accuracy, one panel for each value of `by`, on one scale."""
-    values = sorted(curves[by].unique())
+    curves, values = finding.curves, sorted(finding.table[by].unique())
     lines = max(told(value).count("\n") for value in values) + 1
     with mpl.rc_context(STYLE):
         width = 0.8 + max(2.3, 6 / len(values)) * len(values)

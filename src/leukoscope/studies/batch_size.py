@@ -6,8 +6,8 @@ size is better on testing" (its figures 10 and 11: 16 against 64).
 
 Every size trains for as many epochs at one learning rate, as in the lab: a batch four times as
 large makes a quarter of the steps. The smallest is held against the largest, in three parts, each
-of which the claim needs: fluctuation, sharpness, and accuracy on the test by the epoch that
-validation chose.
+of which the claim needs: fluctuation, sharpness, and accuracy on the test by the epoch that the
+recipe keeps.
 """
 
 from functools import partial
@@ -20,9 +20,9 @@ from leukoscope.progress import tracked
 from leukoscope.studies.finding import Finding, Part, decide, spoken
 from leukoscope.studies.histories import (
     accuracy_margin,
-    best,
     fluctuation,
     fluctuation_margin,
+    kept_epoch,
     labelled,
     log_ratio,
     second_half,
@@ -54,8 +54,8 @@ def conduct(setup: Setup) -> Finding:
                 "seed": seed,
                 "fluctuation": fluctuation(run.history),
                 "changes": len(second_half(run.history)),
-                "best_epoch": int(best(run.history)["epoch"]),
-                "test_accuracy": best(run.history)["test_accuracy"],
+                "kept_epoch": int(kept_epoch(run)["epoch"]),
+                "test_accuracy": kept_epoch(run)["test_accuracy"],
                 **{
                     f"sharpness_{epsilon:g}": value
                     for epsilon, value in measured(run).itertuples(index=False)

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from leukoscope.errors import BadInputError, faults
 from leukoscope.yaml_file import read_yaml
@@ -56,7 +56,7 @@ class Candidates(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    folds: tuple[int, ...] | None = None
+    folds: tuple[NonNegativeInt, ...] | None = None
     shifted: bool = True
     candidates: dict[str, Candidate] = Field(min_length=2)
 

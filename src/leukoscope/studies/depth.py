@@ -9,14 +9,12 @@ Plain networks of the same depths stand beside it here. Degradation, as He et al
 (arXiv:1512.03385) use the word, is training accuracy lost with depth: overfitting cannot cause it.
 """
 
-from itertools import product
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from leukoscope.studies.finding import Finding, Part, decide, spoken
-from leukoscope.studies.histories import best, labelled, log_ratio, second_half
+from leukoscope.studies.histories import kept_epoch, labelled, log_ratio, second_half
 from leukoscope.studies.runs import complete
 from leukoscope.studies.study import Defaults, Setup, Study
 
@@ -29,15 +27,7 @@ ACCURACY_MARGIN = 0.02
 
 def conduct(setup: Setup) -> Finding:
     """Train both depths, residual and plain, with each seed; measure, and judge."""
-    runs = {
-        (seed, model, residual): setup.run(
-            f"{model}-{'residual' if residual else 'plain'}",
-            seed,
-            model=model,
-            model_options={} if residual else {"residual": False},
-        )
-        for seed, model, residual in product(setup.seeds, setup.models, (True, False))
-    }
+    runs = setup.with_and_without_shortcuts()
     setup.crew(complete, list(runs.values()))
     rows, curves = [], []
     for (seed, model, residual), run in runs.items():
@@ -51,7 +41,7 @@ def conduct(setup: Setup) -> Finding:
                 "median_test_loss": history["test_loss"].median(),
                 "mean_test_loss": history["test_loss"].mean(),
                 "late_train_accuracy": second_half(history)["train_accuracy"].mean(),
-                "best_test_accuracy": best(history)["test_accuracy"],
+                "test_accuracy": kept_epoch(run)["test_accuracy"],
             }
         )
     table = pd.DataFrame(rows)

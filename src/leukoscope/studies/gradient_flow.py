@@ -12,7 +12,6 @@ before the training and after it; where the two moments disagree, nothing is dec
 """
 
 from functools import partial
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -35,15 +34,8 @@ DECADES = 0.5
 
 def conduct(setup: Setup) -> Finding:
     """Train each network, residual and plain, with each seed; measure as they learn, and judge."""
-    runs = {
-        (seed, model, residual): setup.run(
-            f"{model}-{'residual' if residual else 'plain'}",
-            seed,
-            model=model,
-            model_options={} if residual else {"residual": False},
-        )
-        for seed, model, residual in product(setup.seeds, setup.models, (True, False))
-    }
+    # The gradients of a finished training cannot be measured on another sample.
+    runs = setup.with_and_without_shortcuts(f"-{setup.sample}cells")
     setup.crew(partial(_train_and_look, cells=setup.sample), list(runs.values()))
     norms = pd.concat(
         [

@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from leukoscope.training.judge import merit
+from leukoscope.training.run import Run
+
 FACTOR = 2.0
 """The least ratio of two fluctuations that counts, see `fluctuation_margin`."""
 
@@ -39,12 +42,10 @@ def fluctuation_margin(changes: int) -> float:
     return float(np.log(np.maximum(np.sqrt(ratio), FACTOR)))
 
 
-def best(history: pd.DataFrame) -> pd.Series:
-    """Return the row whose weights the trainer keeps: by accuracy, then by the smaller loss."""
-    order = history.sort_values(
-        ["validation_accuracy", "validation_loss"], ascending=[False, True], kind="stable"
-    )
-    return order.iloc[0]
+def kept_epoch(run: Run) -> pd.Series:
+    """Return the row of the history whose weights are the ``best`` checkpoint of `run`."""
+    rows = run.history.to_dict("records")
+    return pd.Series(rows[-1] if run.config.recipe.keep == "last" else max(rows, key=merit))
 
 
 def labelled(history: pd.DataFrame, **labels: Any) -> pd.DataFrame:

@@ -31,15 +31,13 @@ from leukoscope.evaluation.pooled import averaged, estimates, first_seed, pool, 
 from leukoscope.evaluation.result import Estimate
 from leukoscope.studies.architectures import compare
 from leukoscope.studies.finding import Finding, Part, Verdict
+from leukoscope.studies.gains import Pools
 from leukoscope.studies.study import Defaults, Setup, Study
 
 METRICS = ("accuracy", "balanced_accuracy", "auroc")
 
 NEGLIGIBLE = 0.02
 """An inflation of accuracy below this would mislead nobody."""
-
-Pools = dict[int, pd.DataFrame]
-"""By seed, labelled predictions of the same cells."""
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from leukoscope.errors import BadInputError
 from leukoscope.files import write_text
 from leukoscope.studies.finding import Finding, Part, decide, spoken
 from leukoscope.studies.histories import (
-    best,
     fluctuation,
     fluctuation_margin,
+    kept_epoch,
     labelled,
     log_ratio,
     second_half,
@@ -30,6 +30,18 @@ from leukoscope.studies.study import Defaults, Setup, Study
 from leukoscope.training.divergence import Diverged
 from leukoscope.training.recipe import recipe
 from leukoscope.training.run import Run
+
+COLUMNS = [
+    "factor",
+    "learning_rate",
+    "seed",
+    "diverged",
+    "fluctuation",
+    "changes",
+    "final_train_loss",
+    "validation_accuracy",
+]
+"""Of the table; the last four are unknown of a training that diverged."""
 
 
 def conduct(setup: Setup) -> Finding:
@@ -66,10 +78,10 @@ def conduct(setup: Setup) -> Finding:
                 "fluctuation": fluctuation(history),
                 "changes": len(second_half(history)),
                 "final_train_loss": history["train_loss"].iloc[-1],
-                "best_validation_accuracy": best(history)["validation_accuracy"],
+                "validation_accuracy": kept_epoch(run)["validation_accuracy"],
             }
         rows.append(row)
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).reindex(columns=COLUMNS)
     cells = len(run.open_store().rows("validation"))
     return STUDY.finding(setup, judge(table, cells), table, pd.concat(curves))
 
@@ -107,7 +119,9 @@ def judge(table: pd.DataFrame, cells: int) -> list[Part]:
     return [
         Part(
             "fluctuation is greater at the highest rate than at the lowest",
-            "Validation accuracy changes from epoch to epoch with a standard deviation of " + told,
+            f"Validation accuracy changes from epoch to epoch with a standard deviation of {told}"
+            if at
+            else "Every training diverged",
             decide(more(factors[-1]) if len(factors) > 1 else [], margin),
         ),
         Part(

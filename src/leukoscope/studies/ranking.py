@@ -27,7 +27,7 @@ def runs_table(networks: Sequence[Network]) -> pd.DataFrame:
     """Return one row a run: its size and its accuracies.
 
     Columns: network, fold (of the people that tested), seed, parameters, gmacs (10⁹ multiply-adds a
-    picture), epochs, best_epoch (on validation), validation_accuracy and test_accuracy (of that
+    picture), epochs, kept_epoch, validation_accuracy and test_accuracy (of that
     epoch), final_test_accuracy (of the last epoch), highest_test_accuracy (over all epochs: the
     figure that the original lab reports, optimistic because the test chose it), hours.
 
@@ -136,7 +136,7 @@ def _row(name: str, run: Run) -> dict[str, Any]:
         "parameters": models.parameters(config.model, **config.model_options),
         "gmacs": models.gmacs(config.model, size, **config.model_options),
         "epochs": len(history),
-        "best_epoch": test.epoch,
+        "kept_epoch": test.epoch,
         "validation_accuracy": best["validation_accuracy"],
         "test_accuracy": test.accuracy,
         "final_test_accuracy": history["test_accuracy"].iloc[-1],

@@ -172,9 +172,11 @@ def _config(setup: Setup, candidate: Candidate, seed: int, division: Division) -
 
 
 def _tried(network: Network) -> Tried:
-    runs = network.runs
-    shifted = [run for run in runs if run.open_store().info.division.split == "shifted"]
-    return Tried(network.name, [run for run in runs if run not in shifted], shifted)
+    kinds: dict[bool, list[Run]] = {True: [], False: []}
+    for run in network.runs:
+        assert run.config.division, "each run of this study has its own"
+        kinds[run.config.division.split == "shifted"].append(run)
+    return Tried(network.name, kinds[False], kinds[True])
 
 
 def _gains(first: Tried, other: Tried) -> dict[str, object]:

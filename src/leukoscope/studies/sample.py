@@ -73,4 +73,4 @@ def cell_losses(model: nn.Module, batches: Batches) -> NDArray[np.float64]:
     losses = [
         F.cross_entropy(model(pictures), labels, reduction="none") for pictures, labels in batches
     ]
-    return torch.cat(losses).double().cpu().numpy()
+    return torch.cat(losses).cpu().double().numpy()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,22 @@ class Setup:
         config = self.config(seed, **what)
         return open_or_create(config, self.folder / "runs" / f"{name}-seed{seed}")
 
+    def with_and_without_shortcuts(self, label: str = "") -> dict[tuple[int, str, bool], Run]:
+        """Return a run of each seed, each of `models`, residual (True) and plain, as `run` does.
+
+        Args:
+            label: at the end of their names.
+        """
+        return {
+            (seed, model, residual): self.run(
+                f"{model}-{'residual' if residual else 'plain'}{label}",
+                seed,
+                model=model,
+                model_options={} if residual else {"residual": False},
+            )
+            for seed, model, residual in product(self.seeds, self.models, (True, False))
+        }
+
     def measured_on(self) -> str:
         """Say what the study stands on."""
         store = Store.open(self.store)
@@ -192,8 +209,8 @@ class Study:
             raise BadInputError(f"study {self.name} has no candidates: leave --candidates out")
         if self.compares and not candidates:
             raise BadInputError(f"study {self.name} needs --candidates, a YAML file of recipes")
-        if not seeds or len(set(seeds)) < len(seeds):
-            raise BadInputError("--seeds: one or more, all different")
+        if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+            raise BadInputError("--seeds: one or more from 0 on, all different")
         given = {_field(override) for override in overrides}
         usual = [override for override in own.overrides if _field(override) not in given]
         return Setup(

@@ -28,7 +28,7 @@ from torch.optim.swa_utils import update_bn
 
 from leukoscope.progress import Bar
 from leukoscope.studies.finding import Finding, Part, Verdict
-from leukoscope.studies.histories import best
+from leukoscope.studies.histories import kept_epoch
 from leukoscope.studies.loss_line import Losses, along, displacement, random_direction
 from leukoscope.studies.runs import complete
 from leukoscope.studies.sample import Sample, cell_losses
@@ -181,7 +181,7 @@ def _lines(
     for number in range(directions):
         yield f"random {number + 1}", random_direction(weights, number), RANDOM_REACH
     earlier = {"first": run.config.first_model()}
-    if best(run.history)["epoch"] != run.history["epoch"].iloc[-1]:
+    if kept_epoch(run)["epoch"] != run.history["epoch"].iloc[-1]:
         earlier["best"] = run.load_model("best")
     for name, model in earlier.items():
         then = [weight.detach().to(weights[0].device) for weight in model.parameters()]

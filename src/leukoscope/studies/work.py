@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from leukoscope import models
-from leukoscope.cells.loader import TrainingLoader
 from leukoscope.evaluation.metrics import Floats
 from leukoscope.training.run import Run
 
@@ -35,4 +34,4 @@ def _gmacs(run: Run) -> float:
     """Return the 10⁹ multiply-adds of an epoch's forward passes."""
     config, store = run.config, run.open_store()
     picture = models.gmacs(config.model, store.info.preprocessing.size, **config.model_options)
-    return picture * TrainingLoader(store, config.recipe.batch_size, config.seed).cells
+    return picture * len(store.training_plan()[0])

@@ -21,8 +21,6 @@ from leukoscope.files import atomic
 
 HEAD = b"leukoscope checkpoint 1 "
 NO_DIGEST = b"0" * 64
-OLDER = b"PK"
-"""How a file begins that was written before checkpoints had a digest."""
 
 
 @dataclass
@@ -131,15 +129,12 @@ def _write(state: dict[str, Any], file: BufferedRandom) -> None:
 def _pass_head(path: Path, file: BufferedReader) -> None:
     """Leave `file` where torch's part begins, once its digest is seen to be right."""
     head = file.read(len(HEAD))
-    if head.startswith(OLDER):
-        file.seek(0)
-    elif head == HEAD:
-        told, start = file.readline().strip(), len(HEAD) + len(NO_DIGEST) + 1
-        if hashlib.file_digest(file, "sha256").hexdigest().encode() != told:
-            raise BadInputError(f"{path} is damaged: it is not what was written")
-        file.seek(start)
-    else:
+    if head != HEAD:
         raise BadInputError(f"{path}: no checkpoint, or of a version that this one cannot read")
+    told, start = file.readline().strip(), len(HEAD) + len(NO_DIGEST) + 1
+    if hashlib.file_digest(file, "sha256").hexdigest().encode() != told:
+        raise BadInputError(f"{path} is damaged: it is not what was written")
+    file.seek(start)
 
 
 def newest(paths: Sequence[Path]) -> Path | None:

@@ -47,6 +47,7 @@ def footprint(config: RunConfig) -> int | None:
     depends = [config.model, *(f"{name}={value}" for name, value in config.model_options.items())]
     depends += [f"batch {recipe.batch_size}", f"parts {config.micro_batch}", f"{size} px"]
     depends += [f"{len(store.labels)} cells", f"augmented {recipe.augmentation}"]
+    depends += [recipe.optimizer, f"colour {recipe.colour}"]
     depends += [config.device, config.precision, f"{config.threads} threads"]
     kinds = {
         "compiled": config.compile,
@@ -54,6 +55,7 @@ def footprint(config: RunConfig) -> int | None:
         "averaged": recipe.averaging,
         "taught": recipe.teacher,
         "mixed": recipe.mixup,
+        "momentum": recipe.momentum,
     }
     depends += [name for name, holds in kinds.items() if holds]
     question = f"bytes of training {', '.join(depends)}, torch {torch.__version__}"

@@ -1,5 +1,8 @@
 """How a network that is being trained does on cells that do not train it, an epoch a time."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -11,8 +14,6 @@ from leukoscope.cells.gather import Gather
 from leukoscope.cells.loader import ordered_batches
 from leukoscope.cells.manifest import CLASSES
 from leukoscope.cells.standard import Standard
-from leukoscope.cells.store import Store
-from leukoscope.errors import BadInputError
 from leukoscope.training.divergence import CALMER, Diverged
 from leukoscope.training.team import Team
 
@@ -30,16 +31,13 @@ class Judge:
 
     Attributes:
         splits: the rows of each, by its name.
-
-    Raises:
-        BadInputError: the test split has no labels to watch.
     """
 
     def __init__(self, gather: Gather, standard: Standard, watch_test: bool, team: Team) -> None:
         self.gather, self.standard, self.team = gather, standard, team
         self.splits = {"validation": gather.store.rows("validation")}
         if watch_test:
-            self.splits["test"] = _labelled_test(gather.store)
+            self.splits["test"] = gather.store.rows("test")
 
     def __call__(self, network: nn.Module, epoch: int) -> dict[str, float]:
         """Return mean loss, accuracy and area under the ROC curve over the cells of each split.
@@ -84,13 +82,6 @@ class Judge:
         return self.team.total(logits)
 
 
-def merit(row: dict[str, float]) -> tuple[float, float]:
+def merit(row: Mapping[Any, float]) -> tuple[float, float]:
     """Order epochs: validation accuracy first, then the smaller loss."""
     return row["validation_accuracy"], -row["validation_loss"]
-
-
-def _labelled_test(store: Store) -> NDArray[np.int64]:
-    rows = store.rows("test")
-    if not len(rows) or (store.labels[rows] < 0).any():
-        raise BadInputError(f"{store.folder}: the test split has no labels to watch")
-    return rows

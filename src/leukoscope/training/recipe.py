@@ -6,14 +6,13 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leukoscope.cells.augment import Augmentation
 from leukoscope.cells.colour import Colour
 from leukoscope.cells.loader import Balance
 from leukoscope.errors import BadInputError, faults
-from leukoscope.yaml_file import read_yaml
+from leukoscope.yaml_file import parse_yaml, read_yaml
 
 
 class Recipe(BaseModel):
@@ -135,7 +134,7 @@ def recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
             place = place.setdefault(group, {})
             if not isinstance(place, dict):
                 raise BadInputError(f"{override!r}: {group} is no group of fields")
-        place[field] = yaml.safe_load(value)
+        place[field] = parse_yaml(value, repr(override))
     try:
         return Recipe.model_validate(fields)
     except ValidationError as error:

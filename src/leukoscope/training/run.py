@@ -22,14 +22,14 @@ import pandas as pd
 import pyarrow as pa
 import torch
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from leukoscope import models
 from leukoscope.cells.division import Division
 from leukoscope.cells.standard import Standard
 from leukoscope.cells.store import Store
 from leukoscope.cores import cores
-from leukoscope.errors import BadInputError
+from leukoscope.errors import BadInputError, faults
 from leukoscope.files import write_text
 from leukoscope.lock import held
 from leukoscope.models.resnet import silence_branches
@@ -102,6 +102,15 @@ class RunConfig(BaseModel):
     checkpoint_activations: bool = False
     sync_norm: bool | None = None
 
+    @model_validator(mode="after")
+    def _settings_belong_together(self) -> "RunConfig":
+        if self.compile and self.checkpoint_activations:
+            raise BadInputError(
+                "a compiled network cannot compute its activations twice: choose --no-compile or "
+                "no --checkpoint-activations"
+            )
+        return self
+
     def same_work(self, other: "RunConfig") -> bool:
         """Tell whether only the machine's settings tell this run from `other`."""
         return self.model_dump(exclude=MACHINE) == other.model_dump(exclude=MACHINE)
@@ -136,16 +145,23 @@ class RunConfig(BaseModel):
             settings: other fields; precision and compile may be None: what pays on this machine.
 
         Raises:
-            BadInputError: no such store, model, recipe or device, or the model takes no such
-                options.
+            BadInputError: no such store, model, recipe or device, the model takes no such options,
+                the store cannot be divided so, its test split has no labels to watch, or a network
+                that is compiled is to compute its activations twice.
         """
         models.parameters(model, **settings.get("model_options", {}))
-        chosen, digest = recipe(recipe_name, overrides), Store.open(store).digest
+        chosen, opened = recipe(recipe_name, overrides), Store.open(store)
+        division = settings.get("division") or opened.info.division
+        cells = opened.placed(division)
+        if settings.get("watch_test"):
+            tested = cells.loc[cells["split"].eq("test").fillna(False), "label"]
+            if tested.empty or tested.isna().any():
+                raise BadInputError(f"{store}: the test split has no labels to watch")
         return cls(
             model=model,
             recipe=chosen,
             store=str(store.resolve()),
-            store_digest=digest,
+            store_digest=opened.digest,
             **settled(settings),
         )
 
@@ -200,7 +216,9 @@ class Run:
         try:
             return cls(folder, RunConfig.model_validate(read_yaml(folder / "config.yaml")))
         except ValidationError as error:
-            raise BadInputError(f"{folder / 'config.yaml'} cannot be read: {error}") from error
+            raise BadInputError(
+                f"{folder / 'config.yaml'} cannot be read:{faults(error)}"
+            ) from error
 
     @property
     def history(self) -> pd.DataFrame:
@@ -227,9 +245,16 @@ class Run:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """Versions and machine."""
-        text = (self.folder / "environment.json").read_text(encoding="utf-8")
-        return dict(json.loads(text))
+        """Versions and machine.
+
+        Raises:
+            BadInputError: they cannot be read.
+        """
+        path = self.folder / "environment.json"
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise BadInputError(f"{path}: cannot be read ({error})") from error
 
     def checkpoint(self, which: Which) -> Path:
         """Return where that checkpoint lies."""
@@ -285,7 +310,7 @@ class Run:
         return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _divided(folder: Path, digest: str, division: Division) -> Store:
     """Return the store of that digest under another division, which costs a pass over its pixels.
 

@@ -104,11 +104,6 @@ class Trainer:
             keep_freed_memory()
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.allow_tf32 = config.precision != "32-true"
-        if config.compile and config.checkpoint_activations:
-            raise BadInputError(
-                "a compiled network cannot compute its activations twice: choose --no-compile or "
-                "no --checkpoint-activations"
-            )
         try:
             self.fabric = Fabric(
                 accelerator=config.device,
