@@ -154,7 +154,8 @@ def would_install(words: list[str]) -> None:
         if before in ("-c", "-r"):
             assert (ROOT / word).exists(), words
         elif not word.startswith("-"):
-            asked = Requirement(word)
+            # The project's own folder stands for its name.
+            asked = Requirement(f"{told['name']}{word[1:]}" if word.startswith(".") else word)
             assert asked.name == told["name"], words
             assert asked.extras <= set(told["optional-dependencies"]), words
 
