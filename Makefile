@@ -29,7 +29,7 @@ demo: venv  ## The whole job on phantom cells, from pictures to report (8 minute
 
 STUDIES := leakage people batch-size learning-rate validation-gap depth gradient-flow
 
-studies: venv  ## The quick form of every study, on phantom cells (13 minutes).
+studies: venv  ## The quick form of every study that needs no candidates, on phantom cells (13 minutes).
 	rm -rf build/studies
 	$(LEUKOSCOPE) phantom build/studies/cells --subjects 40 --cells 800
 	$(LEUKOSCOPE) manifest build/studies/cells -o build/studies/cells.csv

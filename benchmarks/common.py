@@ -138,8 +138,8 @@ def seconds(work: Callable[[], object], runs: int = 5) -> list[float]:
 
 
 def commit() -> str:
-    """Return the commit of the code that is measured."""
-    words = ["git", "-C", str(RESULTS.parent), "rev-parse", "--short", "HEAD"]
+    """Return the commit of the code that is measured, with ``-dirty`` if it was changed since."""
+    words = ["git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty"]
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
 
 

@@ -12,7 +12,7 @@ RESULTS = Path(__file__).parent / "results"
 
 def tell(name: str, promise: str, tried: int, failed: Sequence[str], **more: object) -> None:
     """Print what was tried and what failed, keep it as JSON, and exit with 1 if anything did."""
-    words = ["git", "-C", str(RESULTS.parent), "rev-parse", "--short", "HEAD"]
+    words = ["git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty"]
     commit = subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
     result = {
         "promise": promise,

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from leukoscope.evaluation.bootstrap import Units, interval, sample
+from leukoscope.evaluation.judgement import Estimator
 from leukoscope.evaluation.metrics import Scored
 
 
@@ -89,3 +90,14 @@ def test_the_interval_over_subjects_holds_the_truth_and_the_one_over_cells_does_
     # 300 intervals at a true 95 % hold the truth in 92.5 to 97.5 % of cases, 19 times of 20.
     assert held["subjects"] / repeats == pytest.approx(0.95, abs=0.035)
     assert held["cells"] / repeats < 0.75
+
+
+def test_a_person_with_cells_of_both_classes_has_intervals_over_cells_of_both() -> None:
+    truth = np.arange(80) % 2 == 0
+    units = Units.of(pd.Series(np.arange(80) // 10), truth)
+    assert set(units.stratum) == {2}
+    scored = Scored(truth, np.random.default_rng(0).random(80))
+    estimate = Estimator(lambda weights: scored.calls(0.5, weights), units)
+    for metric in ("sensitivity", "specificity"):
+        found = estimate(metric, metric)
+        assert found.cell_low < found.value < found.cell_high

@@ -22,9 +22,11 @@ from leukoscope.evaluation.result import (
     Evaluation,
     metrics_file,
     predictions_file,
+    read_subjects,
     settled_file,
     subjects_file,
 )
+from leukoscope.spreadsheet import write_csv
 from leukoscope.training.run import Run, RunConfig
 from leukoscope.training.trainer import train
 
@@ -266,3 +268,15 @@ def test_validation_by_people_trained_on_promises_nothing(
     by_image = Run.create(tmp_path / "run", config)
     train(by_image)
     assert settle(by_image).review.most == 0
+
+
+def test_names_of_subjects_come_back_as_they_were(tmp_path: Path) -> None:
+    class Judged:
+        folder = tmp_path
+
+    names = ["007", "NA", "=1+1", "1e3"]
+    table = pd.DataFrame({"subject": names, "accuracy": 0.5, "blast_share_low": np.nan})
+    write_csv(table, subjects_file(Judged(), "test"))
+    found = read_subjects(Judged(), "test")
+    assert found["subject"].tolist() == names
+    assert found["blast_share_low"].isna().all()

@@ -6,7 +6,7 @@ import pytest
 
 from leukoscope.evaluation.bootstrap import Units
 from leukoscope.evaluation.metrics import Scored
-from leukoscope.evaluation.operating import curve, operating_points
+from leukoscope.evaluation.operating import curve, new_person_error, operating_points
 from leukoscope.evaluation.point import OperatingPoint
 
 PROBABILITY = np.array([0.1, 0.2, 0.3, 0.6, 0.4, 0.7, 0.8, 0.9])
@@ -47,8 +47,12 @@ def test_standard_errors_are_those_of_a_share() -> None:
     truth = np.arange(400) < 100
     half, *_ = points(random.random(400), truth)
     s, c = half.sensitivity, half.specificity
-    assert half.sensitivity_error == pytest.approx(np.sqrt(s * (1 - s) / 100), rel=0.1)
-    assert half.specificity_error == pytest.approx(np.sqrt(c * (1 - c) / 300), rel=0.1)
+    for found, share, people in (
+        (half.sensitivity_error, s, 100),
+        (half.specificity_error, c, 300),
+    ):
+        error = np.sqrt(share * (1 - share) / people)
+        assert found == pytest.approx(new_person_error(error, people), rel=0.1)
 
 
 def test_of_a_single_person_no_error_is_known() -> None:

@@ -99,3 +99,14 @@ def test_a_network_does_not_differ_from_itself() -> None:
         assert found.estimate.value == 0
         assert not found.estimate.clear
         assert found.subjects_needed is None
+
+
+def test_of_one_person_of_a_class_no_larger_study_is_promised() -> None:
+    truth = np.arange(70) >= 10
+    units = Units.of(pd.Series(np.arange(70) // 10), truth)
+    random = np.random.default_rng(0)
+    first, second = (Scored(truth, random.random(70)) for _ in range(2))
+    for found in differences([first], [second], units):
+        if found.metric != "sensitivity":
+            assert found.estimate.low is None
+            assert found.subjects_needed is None

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from leukoscope.evaluation.operating import new_person_error
 from leukoscope.evaluation.point import OperatingPoint
 from leukoscope.evaluation.subjects import blast_share, by_subject, wilson
 
@@ -61,6 +62,32 @@ def test_the_interval_of_a_corrected_share_holds_the_truth(cells: int, blasts: f
         held += low <= blasts <= high
     # Of few cells only a few counts are possible, and the interval holds more often than asked.
     assert 0.94 <= held / 1000 <= (1 if cells == 5 else 0.98)
+
+
+@pytest.mark.parametrize("people", [5, 10, 30])
+@pytest.mark.parametrize("spread", [0.05, 0.2])
+def test_the_interval_holds_for_a_new_person_who_differs_from_the_others(
+    people: int, spread: float
+) -> None:
+    """Each person has a sensitivity and a specificity of their own, known of 100 cells each."""
+    random = np.random.default_rng(0)
+    both = 0.8 * 0.2 / spread**2 - 1
+
+    def share(number: int) -> np.ndarray:
+        return random.beta(0.8 * both, 0.2 * both, number)
+
+    held = 0
+    for _ in range(1000):
+        known = [random.binomial(100, share(people)) / 100 for _ in range(2)]
+        s, c = (
+            (one.mean(), new_person_error(one.std(ddof=1) / np.sqrt(people), people))
+            for one in known
+        )
+        (sensitivity,), (specificity,) = share(1), share(1)
+        called = random.binomial(150, 0.4 * sensitivity + 0.6 * (1 - specificity))
+        _, low, high = blast_share(called, 150, point(s, c))
+        held += low <= 0.4 <= high
+    assert held / 1000 >= 0.93
 
 
 def test_few_cells_called_alike_are_not_certain() -> None:

@@ -156,8 +156,12 @@ def test_subjects_may_be_a_column_and_must_be_as_many(bundle: Bundle, some: list
     assert model.predict(paths, pd.Series(["a", "b"]))["subject"].tolist() == ["a", "b"]
     with pytest.raises(BadInputError, match="1 subjects of 2 pictures"):
         model.predict(paths, ["a"])
-    with pytest.raises(BadInputError, match="pictures are a list"):
-        model.predict(str(paths[0]))
+    with Image.open(paths[0]) as opened:
+        pixels = np.asarray(opened.convert("RGB"))
+    for single in (str(paths[0]), paths[0], pixels):
+        for called in (model.predict, model.predict_proba):
+            with pytest.raises(BadInputError, match="pictures are a list"):
+                called(single)
 
 
 def test_a_model_opens_its_engine_once_for_each_use(

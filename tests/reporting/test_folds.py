@@ -1,5 +1,6 @@
 """A report of several runs a network: each person is tested once, and judged once."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pandas as pd
 import pytest
 
 from leukoscope.cells.division import Division
+from leukoscope.evaluation.ensemble import Ensemble
+from leukoscope.evaluation.evaluate import evaluate_others
 from leukoscope.evaluation.folds import evaluate_folds
 from leukoscope.evaluation.result import Evaluation
 from leukoscope.reporting.report import write_report
@@ -56,3 +59,17 @@ def test_a_report_of_folds_leads_with_their_subjects(folds: Network, tmp_path: P
     assert "after each run’s temperature" in page
     tested = pd.concat(folds.pools.values())["subject"].nunique()
     assert f"All {tested} subjects as a table" in page
+    assert "filled from resnet18, its folds as one model," in page
+    cells = pd.concat(folds.pools.values())["id"].nunique()
+    assert f"All folds together tested {cells} cells, each once" in page
+
+
+@pytest.mark.parametrize("at", ["network", "comparison"])
+def test_what_the_folds_say_of_other_cells_is_in_the_report(
+    folds: Network, cells: pd.DataFrame, tmp_path: Path, at: str
+) -> None:
+    folder = shutil.copytree(folds.runs[0].folder.parent.parent, tmp_path / "compare")
+    ensemble = Ensemble.open(folder / "resnet18" if at == "network" else folder)
+    evaluate_others(ensemble, cells, "elsewhere")
+    page = write_report(folder, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("resnet18 on external-elsewhere</h3>") == 1

@@ -123,6 +123,27 @@ def test_who_goes_away_keeps_nobody_waiting() -> None:
     asyncio.run(story())
 
 
+def test_pictures_of_who_has_gone_are_not_called() -> None:
+    async def story() -> None:
+        model = Counting()
+        async with working(model) as desk:
+            model.open.clear()
+            first = asyncio.create_task(desk.call(uploads("a"), None))
+            await settled(lambda: model.busy)
+            gone = [asyncio.create_task(desk.call(uploads("b", "c"), None)) for _ in range(2)]
+            stays = asyncio.create_task(desk.call(uploads("d"), None))
+            await settled(lambda: desk.waiting == 6)
+            for one in gone:
+                one.cancel()
+            await asyncio.sleep(0.01)
+            model.open.set()
+            await asyncio.gather(first, stays)
+            assert [names for names, _ in model.together] == [["a"], ["d"]]
+            await settled(lambda: desk.waiting == 0)
+
+    asyncio.run(story())
+
+
 def test_a_full_desk_says_so_and_one_large_request_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -22,6 +22,7 @@ from leukoscope.cli.options import (
     Seed,
     Threads,
     assert_joined,
+    given,
     machine,
 )
 from leukoscope.errors import BadInputError
@@ -30,6 +31,7 @@ Number = TypeVar("Number", int, float)
 
 
 def evaluate(
+    context: typer.Context,
     run: Annotated[
         Path,
         typer.Argument(help="The run folder; with --cells also that of folds, as one ensemble."),
@@ -57,6 +59,11 @@ def evaluate(
     from leukoscope.evaluation.ensemble import Ensemble, opened
     from leukoscope.training.run import Run
 
+    asked = given(context)
+    if cells and "split" in asked:
+        raise BadInputError("--cells are judged instead of a split: leave --split out")
+    if allow_outside and not cells:
+        raise BadInputError("--allow-outside belongs to --cells")
     judged: Run | Ensemble
     if cells:
         judged = opened(run)

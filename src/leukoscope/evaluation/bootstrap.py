@@ -36,10 +36,12 @@ class Units:
         unit: (N,) each cell's unit, 0 … U - 1.
         stratum: (U,) the class of each unit's cells: 0 normal, 1 blast, 2 both. Draws keep the
             number of units of each.
+        truth: (N,) each cell's class, True for a blast.
     """
 
     unit: NDArray[np.int64]
     stratum: NDArray[np.int64]
+    truth: NDArray[np.bool_]
 
     @classmethod
     def of(cls, names: pd.Series, truth: NDArray[np.bool_]) -> "Units":
@@ -48,12 +50,12 @@ class Units:
         nameless = unit == -1
         unit[nameless] = len(named) + np.arange(nameless.sum())
         blast = pd.Series(truth).groupby(unit).mean().to_numpy()
-        return cls(unit, np.where(blast == 0, 0, np.where(blast == 1, 1, 2)))
+        return cls(unit, np.where(blast == 0, 0, np.where(blast == 1, 1, 2)), truth)
 
     @classmethod
     def cells(cls, truth: NDArray[np.bool_]) -> "Units":
         """Return each cell as a unit of its own, as if cells were independent."""
-        return cls(np.arange(len(truth)), truth.astype(np.int64))
+        return cls(np.arange(len(truth)), truth.astype(np.int64), truth)
 
     def count(self, label: int) -> int:
         """Return how many units have cells of class `label`."""

@@ -1,10 +1,8 @@
 """An evaluation in plain text, subjects before cells."""
 
-import pandas as pd
-
 from leukoscope.evaluation import reads
 from leukoscope.evaluation.ensemble import Ensemble
-from leukoscope.evaluation.result import Calls, Estimate, Evaluation, subjects_file
+from leukoscope.evaluation.result import Calls, Estimate, Evaluation, read_subjects
 from leukoscope.training.run import Run
 
 WORST = 5
@@ -67,7 +65,7 @@ def describe(judged: Run | Ensemble, evaluation: Evaluation) -> str:
             f"  {baseline.name:18} AUROC {_number(baseline.auroc.value)}   gain "
             f"{_number(gain.value, '+z.3f')} ({_range(gain)}){_verdict(gain)}"
         )
-    subjects = pd.read_csv(subjects_file(judged, evaluation.name, evaluation.checkpoint))
+    subjects = read_subjects(judged, evaluation.name, evaluation.checkpoint)
     lines += ["", f"{subjects['subject'].nunique()} subjects; the worst:"]
     for row in subjects.head(WORST).itertuples():
         lines.append(

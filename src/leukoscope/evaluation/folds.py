@@ -14,7 +14,7 @@ from leukoscope.evaluation.judgement import judge
 from leukoscope.evaluation.metrics import Floats
 from leukoscope.evaluation.point import OperatingPoint
 from leukoscope.evaluation.pooled import pool
-from leukoscope.evaluation.result import Evaluation, subjects_file
+from leukoscope.evaluation.result import Evaluation, read_subjects
 from leukoscope.evaluation.subjects import worst_first
 from leukoscope.training.run import Run
 
@@ -48,7 +48,7 @@ def evaluate_folds(runs: Sequence[Run]) -> tuple[Evaluation, pd.DataFrame, pd.Da
         blast_subjects=int(people.get(1, 0)),
         **judge(cells, points),
     )
-    tables = [pd.read_csv(subjects_file(run, "test")) for run in runs]
+    tables = [read_subjects(run, "test") for run in runs]
     return evaluation, cells, worst_first(pd.concat(tables))
 
 

@@ -27,8 +27,7 @@ class Estimator:
     """Estimates of all values of one statistic: drawn once by person, once by cell."""
 
     def __init__(self, statistic: Statistic, units: Units) -> None:
-        blast = units.stratum[units.unit] == 1
-        self.units, self.cells = units, Units.cells(blast)
+        self.units, self.cells = units, Units.cells(units.truth)
         self.by_unit, self.by_cell = sample(statistic, units), sample(statistic, self.cells)
 
     def __call__(self, key: str, metric: str = "") -> Estimate:

@@ -1,9 +1,12 @@
 """How operating points are chosen: on validation cells, for what they do there."""
 
+from collections.abc import Mapping
+
 import numpy as np
+from scipy import stats
 from sklearn.metrics import roc_curve
 
-from leukoscope.evaluation.bootstrap import CLASS_OF, Units, sample
+from leukoscope.evaluation.bootstrap import CLASS_OF, LEVEL, Units, reach, sample
 from leukoscope.evaluation.metrics import Floats, Scored
 from leukoscope.evaluation.point import EVEN, HALF, OperatingPoint
 
@@ -38,7 +41,7 @@ def operating_points(scored: Scored, units: Units, prevalence: float) -> list[Op
         f"specificity ≥ {TARGET}": thresholds[np.flatnonzero(specificity >= TARGET)[-1]],
         EVEN: prevalence,
     }
-    return [_point(name, float(threshold), scored, units) for name, threshold in chosen.items()]
+    return _points({name: float(threshold) for name, threshold in chosen.items()}, scored, units)
 
 
 def curve(scored: Scored, units: Units) -> list[OperatingPoint]:
@@ -49,24 +52,51 @@ def curve(scored: Scored, units: Units) -> list[OperatingPoint]:
         units: their people.
     """
     thresholds = [percent / 100 for percent in range(1, 100)]
-    return [_point(f"{threshold:g}", threshold, scored, units) for threshold in thresholds]
+    return _points({f"{threshold:g}": threshold for threshold in thresholds}, scored, units)
 
 
-def _point(name: str, threshold: float, scored: Scored, units: Units) -> OperatingPoint:
-    def both(weights: Floats) -> dict[str, Floats]:
-        called = scored.calls(threshold, weights)
-        return {metric: called[metric] for metric in ("sensitivity", "specificity")}
+def _points(thresholds: Mapping[str, float], scored: Scored, units: Units) -> list[OperatingPoint]:
+    called = scored.probability[:, None] >= np.array(list(thresholds.values()))
+    right = (called == scored.truth[:, None]).astype(float)
+    cells_of = {"sensitivity": scored.truth.astype(float), "specificity": 1.0 - scored.truth}
 
-    found = sample(both, units)
-    error = {
-        metric: float(np.std(drawn)) if units.count(CLASS_OF[metric]) > 1 else None
-        for metric, drawn in found.drawn.items()
-    }
-    return OperatingPoint(
-        name=name,
-        threshold=threshold,
-        sensitivity=found.value["sensitivity"],
-        specificity=found.value["specificity"],
-        sensitivity_error=error["sensitivity"],
-        specificity_error=error["specificity"],
-    )
+    def shares(weights: Floats) -> dict[str, Floats]:
+        found: dict[str, Floats] = {}
+        for metric, cells in cells_of.items():
+            share = (weights * cells @ right) / (weights @ cells)[:, None]
+            names = [f"{name} {metric}" for name in thresholds]
+            found |= dict(zip(names, share.T, strict=True))
+        return found
+
+    drawn = sample(shares, units)
+
+    def error(name: str, metric: str) -> float | None:
+        people = units.count(CLASS_OF[metric])
+        return new_person_error(float(np.std(drawn.drawn[f"{name} {metric}"])), people)
+
+    return [
+        OperatingPoint(
+            name=name,
+            threshold=threshold,
+            sensitivity=drawn.value[f"{name} sensitivity"],
+            specificity=drawn.value[f"{name} specificity"],
+            sensitivity_error=error(name, "sensitivity"),
+            specificity_error=error(name, "specificity"),
+        )
+        for name, threshold in thresholds.items()
+    ]
+
+
+def new_person_error(error: float, people: int) -> float | None:
+    """Return how far a new person's share may lie from a mean share, as a standard deviation.
+
+    A new person differs from the mean of `people` by √(people + 1) times its standard error; how
+    much people differ is known the less, the fewer they are (Student's t).
+
+    Args:
+        error: standard error of the mean over people.
+        people: how many there were; of one nothing is known of others: None.
+    """
+    if people < 2:
+        return None
+    return error * float(np.sqrt(people + 1) * reach(people) / stats.norm.ppf((1 + LEVEL) / 2))

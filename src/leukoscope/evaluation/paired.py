@@ -58,7 +58,8 @@ def differences(
     found = []
     for metric in METRICS:
         difference = estimate(metric)
-        needed = None if difference.clear else _subjects_needed(statistic, units, metric)
+        open_ = difference.low is not None and not difference.clear
+        needed = _subjects_needed(statistic, units, metric) if open_ else None
         found.append(Difference(metric, difference, needed))
     return found
 

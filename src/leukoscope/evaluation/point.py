@@ -18,7 +18,9 @@ class OperatingPoint(BaseModel):
         threshold: probability of blast from which a cell is called one, calibrated.
         sensitivity: on the validation cells; optimistic where it was chosen by it.
         specificity: likewise.
-        sensitivity_error: standard error over the validation subjects; None: only one has blasts.
+        sensitivity_error: how far that of a new person's cells may lie from it, as a standard
+            deviation, see `leukoscope.evaluation.operating.new_person_error`; None: of the
+            validation subjects only one has blasts.
         specificity_error: likewise, of normal cells.
     """
 

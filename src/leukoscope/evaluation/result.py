@@ -26,6 +26,7 @@ from leukoscope.evaluation.prevalence import Prevalence
 from leukoscope.evaluation.review import Review
 from leukoscope.evaluation.shift import Shift
 from leukoscope.files import write_text
+from leukoscope.spreadsheet import as_given
 from leukoscope.training.run import Run, Which
 
 
@@ -221,6 +222,14 @@ def predictions_file(judged: Judged, name: str, which: Which = "best") -> Path:
 def subjects_file(judged: Judged, name: str, which: Which = "best") -> Path:
     """Return where its table of subjects is kept."""
     return judged.folder / f"subjects-{_stem(name, which)}.csv"
+
+
+def read_subjects(judged: Judged, name: str, which: Which = "best") -> pd.DataFrame:
+    """Return that table; names stay as they were given, a number or ``NA`` among them."""
+    file = subjects_file(judged, name, which)
+    table = pd.read_csv(file, dtype={"subject": "string"}, keep_default_na=False, na_values=[""])
+    table["subject"] = table["subject"].map(as_given).astype("string")
+    return table
 
 
 def settled_file(run: Run, which: Which) -> Path:

@@ -66,7 +66,7 @@ def blast_share(
     Args:
         called_blast: cells of the subject that are called blast.
         cells: of the subject.
-        point: gives s and c and their standard errors, from other subjects.
+        point: gives s and c, and how far this subject's may lie from them, from other subjects.
         level: of the interval.
     """
     gain = point.sensitivity + point.specificity - 1

@@ -88,8 +88,7 @@ class Model:
             BadInputError: the bundle cannot promise the coverage, or `pictures` is a single one, or
                 there are more or fewer `subjects`.
         """
-        if isinstance(pictures, str | Path | Upload | Deferred | Image.Image):
-            raise BadInputError("pictures are a list: of a single one, [picture]")
+        _refuse_single(pictures)
         subjects = [None] * len(pictures) if subjects is None else list(subjects)
         if len(subjects) != len(pictures):
             raise BadInputError(f"{len(subjects)} subjects of {len(pictures)} pictures")
@@ -116,8 +115,9 @@ class Model:
         """Return the probability of a normal cell and of a blast, (N, 2), calibrated.
 
         Raises:
-            BadInputError: pictures cannot be read; all are listed.
+            BadInputError: pictures cannot be read, all are listed; or `pictures` is a single one.
         """
+        _refuse_single(pictures)
         log_odds, reasons, _ = self._computed(pictures)
         if failed := [reason for reason in reasons if reason]:
             raise BadInputError(f"{len(failed):,} pictures cannot be read:{listing(failed)}")
@@ -128,7 +128,7 @@ class Model:
         """Return the log-odds of each picture, NaN where there are none, why, and its flags."""
         size = max(1, CHUNK // self.bundle.info.turns)
         chunks = [pictures[start : start + size] for start in range(0, len(pictures), size)]
-        # A single chunk has all cores; of several each has one.
+        # A single chunk has all cores; several share them.
         workers = min(self.threads, len(chunks)) or 1
         engine = self._open(self.threads // workers)
         told, reasons, flags = [np.empty(0)], [], []
@@ -175,6 +175,12 @@ class Model:
         if threads not in self._opened:
             self._opened[threads] = open_engine(self.bundle, self.engine, threads)
         return self._opened[threads]
+
+
+def _refuse_single(pictures: object) -> None:
+    array = isinstance(pictures, np.ndarray) and pictures.ndim == 3
+    if array or isinstance(pictures, str | Path | Upload | Deferred | Image.Image):
+        raise BadInputError("pictures are a list: of a single one, [picture]")
 
 
 def _opened(picture: Picture) -> Image.Image:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from leukoscope import __version__
+from leukoscope.evaluation.ensemble import Ensemble
 from leukoscope.evaluation.metrics import ECE_BINS
 from leukoscope.evaluation.result import Evaluation
 from leukoscope.reporting.claim import ITEMS, OPEN, SECTIONS
@@ -96,6 +97,11 @@ def _told(record: Record) -> Iterator[tuple[int, str]]:
 
 
 def _test_size(record: Record) -> str:
+    if isinstance(record.source, Ensemble) and record.test:
+        return (
+            f"All folds together tested {counted(record.test.cells, 'cell')}, each once; the "
+            "number follows from the division, not from a power calculation."
+        )
     if "test" not in record.makeup.by_split.index:
         return "There is no test split."
     row = record.makeup.by_split.loc["test"].to_dict()

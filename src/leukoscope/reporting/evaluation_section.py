@@ -12,9 +12,9 @@ import pandas as pd
 from leukoscope.errors import BadInputError
 from leukoscope.evaluation import reads
 from leukoscope.evaluation.describe import without_width
-from leukoscope.evaluation.ensemble import Ensemble
+from leukoscope.evaluation.ensemble import Ensemble, runs_of
 from leukoscope.evaluation.folds import evaluate_folds
-from leukoscope.evaluation.result import Evaluation, predictions_file, subjects_file
+from leukoscope.evaluation.result import Evaluation, predictions_file, read_subjects
 from leukoscope.reporting.evaluation_figures import Judged
 from leukoscope.reporting.evaluation_pictures import Picture, pictures
 from leukoscope.reporting.evaluation_tables import (
@@ -66,23 +66,25 @@ class Section:
     failures: list[Group] | None = None
 
 
-def section(run: Run, evaluation: Evaluation, name: str, key: str) -> Section:
-    """Gather what a report says of an `evaluation` of `run`.
+def section(source: Run | Ensemble, evaluation: Evaluation, name: str, key: str) -> Section:
+    """Gather what a report says of an `evaluation` of a run or of an ensemble.
 
     Args:
-        run: whose folder holds the evaluation's predictions and subjects.
+        source: whose folder holds the evaluation's predictions and subjects.
         evaluation: of a split, or of other cells.
         name: of the network.
         key: a word of its own for each section of a page, made of letters, digits and hyphens.
     """
-    looks = looks_in_words(run) if evaluation.name == "test" else ""
+    looks = ""
+    if isinstance(source, Run) and evaluation.name == "test":
+        looks = looks_in_words(source)
     if not evaluation.calls:
         title = f"{name} on {evaluation.name}"
-        return Section(key, title, lead(evaluation), warnings(run, evaluation), looks)
-    predictions = pd.read_parquet(predictions_file(run, evaluation.name, evaluation.checkpoint))
+        return Section(key, title, lead(evaluation), warnings(source, evaluation), looks)
+    predictions = pd.read_parquet(predictions_file(source, evaluation.name, evaluation.checkpoint))
     predictions = predictions.dropna(subset=["label"]).astype({"label": int})
-    subjects = pd.read_csv(subjects_file(run, evaluation.name, evaluation.checkpoint))
-    return _section(run, Judged(name, evaluation, predictions), subjects, key, looks)
+    subjects = read_subjects(source, evaluation.name, evaluation.checkpoint)
+    return _section(source, Judged(name, evaluation, predictions), subjects, key, looks)
 
 
 def section_of_folds(runs: Sequence[Run], name: str, key: str) -> Section:
@@ -100,13 +102,15 @@ def section_of_folds(runs: Sequence[Run], name: str, key: str) -> Section:
     return _section(runs[0], judged, subjects, key, looks)
 
 
-def _section(run: Run, judged: Judged, subjects: pd.DataFrame, key: str, looks: str) -> Section:
+def _section(
+    source: Run | Ensemble, judged: Judged, subjects: pd.DataFrame, key: str, looks: str
+) -> Section:
     evaluation = judged.evaluation
     return Section(
         key=key,
         title=f"{judged.name} on {evaluation.name}",
         lead=lead(evaluation),
-        warnings=warnings(run, evaluation),
+        warnings=warnings(source, evaluation),
         looks=looks,
         by_class=by_class_table(subjects),
         metrics=metrics_table(evaluation),
@@ -115,7 +119,7 @@ def _section(run: Run, judged: Judged, subjects: pd.DataFrame, key: str, looks: 
         verdicts=[against(baseline) for baseline in evaluation.baselines],
         subjects=subjects_table(subjects),
         pictures=pictures(judged, subjects),
-        failures=_failures(run, evaluation, judged.predictions),
+        failures=_failures(source, evaluation, judged.predictions),
     )
 
 
@@ -149,11 +153,11 @@ def lead(evaluation: Evaluation) -> str:
     )
 
 
-def warnings(run: Run | Ensemble, evaluation: Evaluation) -> list[str]:
+def warnings(source: Run | Ensemble, evaluation: Evaluation) -> list[str]:
     """Say what keeps a reader from trusting the numbers as they stand."""
     phantoms = "These are phantom cells, drawn by a program: the figures mean nothing clinically."
     return [
-        *([phantoms] if of_phantoms(run, evaluation) else []),
+        *([phantoms] if of_phantoms(source, evaluation) else []),
         *_known(evaluation),
         *_shifts(evaluation),
         *_what_is_missing(evaluation),
@@ -198,12 +202,13 @@ def _what_is_missing(evaluation: Evaluation) -> list[str]:
     return [*said, *without_width(evaluation)]
 
 
-def _failures(run: Run, evaluation: Evaluation, predictions: pd.DataFrame) -> list[Group] | None:
-    store = run.open_store()
+def _failures(
+    source: Run | Ensemble, evaluation: Evaluation, predictions: pd.DataFrame
+) -> list[Group] | None:
+    store = runs_of(source)[0].open_store()
     external = evaluation.name.startswith(EXTERNAL)
     pixels = of_files(store.info.preprocessing) if external else of_store(store)
-    calibrated = predictions.assign(probability=predictions["calibrated"])
     try:
-        return failures(calibrated, pixels)
+        return failures(predictions, pixels)
     except BadInputError:  # the pictures of other cells may have gone since
         return None

@@ -40,7 +40,9 @@ def overlay(
     """
     with mpl.rc_context({**STYLE, "axes.grid": False}), BytesIO() as file:
         figure = Figure(figsize=(3.1 * (1 + len(maps)), 3.5), layout="constrained")
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+        # A file may be called anything: its name is no formula.
+        look = {"fontsize": 11, "fontweight": "bold", "parse_math": False}
+        figure.suptitle(title, x=0.01, ha="left", **look)
         cell, *panels = figure.subplots(1, 1 + len(maps))
         cell.imshow(pixels)
         cell.set_title("what the networks see")

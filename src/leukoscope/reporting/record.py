@@ -19,7 +19,7 @@ from leukoscope.evaluation.result import (
     Evaluation,
     metrics_file,
     predictions_file,
-    subjects_file,
+    read_subjects,
 )
 from leukoscope.reporting.makeup import ASIDE, Makeup, makeup
 from leukoscope.reporting.method import SEEN, changed, chosen, fitting
@@ -70,10 +70,6 @@ class Record:
             BadInputError: the store has gone, or another stands in its place.
         """
         store = runs_of(source)[0].open_store()
-        found = [
-            Evaluation.model_validate_json(path.read_text(encoding="utf-8"))
-            for path in sorted(source.folder.glob(f"metrics-{EXTERNAL}*.json"))
-        ]
         test = tested = None
         if isinstance(source, Ensemble):
             test, _, tested = evaluate_folds(source.first_seed)
@@ -85,7 +81,7 @@ class Record:
             makeup=makeup(store.cells),
             test=test,
             tested=tested,
-            externals=[one for one in found if one.checkpoint == "best"],
+            externals=externals(source),
         )
 
     @property
@@ -119,7 +115,7 @@ class Record:
         """Return the subjects of an evaluation that had labels, the least rightly called first."""
         if evaluation is self.test and self.tested is not None:
             return self.tested
-        return pd.read_csv(subjects_file(self.source, evaluation.name))
+        return read_subjects(self.source, evaluation.name)
 
     def origin(self) -> str:
         """Say where the cells come from."""
@@ -209,10 +205,7 @@ class Record:
                 f"The short side resized to {size} pixels (bilinear), the centre {size} × {size} "
                 "kept."
             )
-        mean, std = (
-            ", ".join(f"{value:.3f}" for value in three) for three in (info.mean, info.std)
-        )
-        return f"{crop} Normalised by the training cells’ mean ({mean}) and spread ({std}), RGB."
+        return f"{crop} {SEEN[self.run.config.recipe.colour]}"
 
     def model(self) -> str:
         """Say what the network is."""
@@ -249,7 +242,7 @@ class Record:
         return (
             f"{fitting(recipe)} {epochs} epochs of "
             f"{len(self.store.training_plan()[0]):,} pictures. Augmentation: {plan}{drawn}. "
-            f"{SEEN[recipe.colour]} Seed {seeds}, precision {config.precision}."
+            f"Seed {seeds}, precision {config.precision}."
         )
 
     def software(self) -> str:
@@ -294,6 +287,15 @@ class Record:
         else:
             said.append("It is one training from one seed: another may differ.")
         return said
+
+
+def externals(source: Run | Ensemble) -> list[Evaluation]:
+    """Return the evaluations of a run or an ensemble on other cells, by its best weights."""
+    found = [
+        Evaluation.model_validate_json(path.read_text(encoding="utf-8"))
+        for path in sorted(source.folder.glob(f"metrics-{EXTERNAL}*.json"))
+    ]
+    return [one for one in found if one.checkpoint == "best"]
 
 
 def of_phantoms(source: Run | Ensemble, evaluation: Evaluation) -> bool:

@@ -13,6 +13,7 @@ import pandas as pd
 from leukoscope import __version__
 from leukoscope.cells.store import Store
 from leukoscope.errors import BadInputError
+from leukoscope.evaluation.ensemble import Ensemble
 from leukoscope.evaluation.pooled import first_seed
 from leukoscope.evaluation.result import Evaluation
 from leukoscope.files import write_text
@@ -22,8 +23,9 @@ from leukoscope.reporting.evaluation_section import Section, section, section_of
 from leukoscope.reporting.examples import Group, data_uri, groups
 from leukoscope.reporting.figures import mean_of
 from leukoscope.reporting.makeup import makeup
+from leukoscope.reporting.method import SEEN
 from leukoscope.reporting.pages import template
-from leukoscope.reporting.record import Record
+from leukoscope.reporting.record import POLICIES, Record, externals
 from leukoscope.reporting.studies import study_picture
 from leukoscope.studies import architectures, ranking
 from leukoscope.studies.architectures import Network
@@ -56,6 +58,7 @@ class Shown:
     confusion_figure: str
     by_subject: pd.Series
     section: Section
+    externals: list[Section]
     examples: list[Group]
 
 
@@ -106,19 +109,21 @@ def write_report(folder: Path, target: Path, studies: Sequence[Path] = ()) -> Pa
         for name, content in comparison.draw(networks).items()
     }
     page = template("report.html.j2").render(
-        networks=list(_shown(networks, store, figures)),
+        networks=list(_shown(networks, folder, store, figures)),
         runs=len(runs),
         studies=[(finding, study_picture(finding)) for finding in findings],
         differences=ranking.differences_table(networks),
         folds=len({run.config.division for run in runs}),
-        checklist=checklist(Record.of(runs[0])),
+        checklist=checklist(Record.of(_source(networks[0]))),
         accuracy_figure=figures[comparison.ACCURACY],
         info=store.info,
         store_name=store.folder.name,
         phantom=store.info.phantom,
         makeup=makeup(store.cells),
+        drawn=POLICIES[store.info.division.split].format(seed=store.info.seed),
         cut=int((~store.cells["whole"]).sum()),
         planned=len(store.training_plan()[0]),
+        seen=list(dict.fromkeys(SEEN[run.config.recipe.colour] for run in runs)),
         turns_averaged=any(run.config.recipe.turns_averaged for run in runs),
         recipe=Settings.of({one.name: _recipe(one) for one in networks}),
         environment=Settings.of({one.name: _environment(one.runs[0]) for one in networks}),
@@ -131,7 +136,7 @@ def write_report(folder: Path, target: Path, studies: Sequence[Path] = ()) -> Pa
 
 
 def _shown(
-    networks: Sequence[Network], store: Store, figures: Mapping[str, str]
+    networks: Sequence[Network], folder: Path, store: Store, figures: Mapping[str, str]
 ) -> Iterator[Shown]:
     rows = ranking.summary(networks).to_dict("records")
     for network, row in zip(networks, rows, strict=True):
@@ -147,6 +152,7 @@ def _shown(
             confusion_figure=figures[comparison.confusion_file(network)],
             by_subject=right.astype(float).groupby(cells["subject"]).mean(),
             section=_section(network),
+            externals=list(_externals(network, folder if len(networks) == 1 else None)),
             examples=groups(first_seed(network.pools), store),
         )
 
@@ -158,6 +164,28 @@ def _section(network: Network) -> Section:
     if others:
         return section_of_folds(runs, network.name, key)
     return section(run, Evaluation.read(run, "test"), network.name, key)
+
+
+def _source(network: Network) -> Run | Ensemble:
+    """Return the folds of a network as one model; where there are none, its first run."""
+    first = network.runs[0]
+    folds = {run.config.division for run in network.runs}
+    return Ensemble(first.folder.parent, network.runs) if len(folds) > 1 else first
+
+
+def _externals(network: Network, comparison: Path | None) -> Iterator[Section]:
+    """Yield what was found on other cells.
+
+    Args:
+        network: its folder, or its run's, holds the evaluations.
+        comparison: so may that of a comparison of this network alone.
+    """
+    sources = [_source(network)]
+    if comparison and isinstance(sources[0], Ensemble):
+        sources.append(Ensemble(comparison, network.runs))
+    found = [(source, one) for source in sources for one in externals(source)]
+    for number, (source, one) in enumerate(found, start=1):
+        yield section(source, one, network.name, f"external{number}-{network.name}")
 
 
 def _command(folder: Path, target: Path, studies: Sequence[Path]) -> str:

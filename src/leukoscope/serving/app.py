@@ -3,6 +3,7 @@
 import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import cached_property
 from importlib.util import find_spec
@@ -74,7 +75,7 @@ class Server:
         self.model, self.bundle, self.log_names = model, model.bundle, log_names
         self.desk = Desk(model)
         self.metrics = Metrics(lambda: self.desk.waiting)
-        self.explaining = asyncio.Lock()
+        self.explaining = ThreadPoolExecutor(1)  # an explanation has all cores
 
     @cached_property
     def explainer(self) -> "Explainer":
@@ -213,8 +214,8 @@ def _routes(app: FastAPI, server: Server) -> None:
         if not server.info.explains:
             raise HTTPException(501, "PyTorch is not installed here: nothing can be explained")
         [upload] = await server.uploads(request, [file])
-        async with server.explaining:  # one has all cores
-            return await asyncio.to_thread(server.explained, upload)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(server.explaining, server.explained, upload)
 
     @app.get("/v1/model", responses=PROBLEMS | BUSY)
     async def model() -> ModelInfo:

@@ -83,16 +83,23 @@ class Desk:
         while True:
             await self._arrived.wait()
             while self._jobs:
-                await self._answer(self._taken())
+                if jobs := self._taken():
+                    await self._answer(jobs)
             self._arrived.clear()
 
     def _taken(self) -> list[_Job]:
-        """Take the jobs that have waited longest, all of one coverage."""
-        taken = [self._jobs.popleft()]
-        count = len(taken[0].files)
-        while self._jobs and self._jobs[0].coverage == taken[0].coverage and count < TOGETHER:
-            taken.append(self._jobs.popleft())
-            count += len(taken[-1].files)
+        """Take the jobs that have waited longest, all of one coverage; none if nobody waits."""
+        taken: list[_Job] = []
+        count = 0
+        while self._jobs and count < TOGETHER:
+            if taken and self._jobs[0].coverage != taken[0].coverage:
+                break
+            job = self._jobs.popleft()
+            if job.done.done():  # who asked has gone
+                self.waiting -= len(job.files)
+                continue
+            taken.append(job)
+            count += len(job.files)
         return taken
 
     async def _answer(self, jobs: Sequence[_Job]) -> None:

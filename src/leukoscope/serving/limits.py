@@ -16,6 +16,8 @@ MOST_HELD = 2 * MOST_BYTES
 """Of all their bodies together."""
 SECONDS = 120.0
 """For one request, its body and its wait included."""
+LONGER = {"/v1/explain": 900.0}
+"""Where one may take longer: deep networks are asked of a large picture some thousand times."""
 
 RETRY = {"Retry-After": "2"}
 
@@ -43,6 +45,7 @@ class Limits:
             return
         self.requests += 1
         holds, answered = _Holds(self, told, receive), False
+        seconds = LONGER.get(scope["path"], SECONDS)
 
         async def watched(message: Message) -> None:
             nonlocal answered
@@ -50,11 +53,11 @@ class Limits:
             await send(message)
 
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(seconds):
                 await self.app(scope, holds, watched)
         except TimeoutError:
             if not answered:
-                late = refused(503, f"not done within {SECONDS:g} seconds; ask again", RETRY)
+                late = refused(503, f"not done within {seconds:g} seconds; ask again", RETRY)
                 await late(scope, receive, send)
         finally:
             self.requests -= 1

@@ -67,9 +67,10 @@ def serve(
         )
     if token is not None and len(token) < SHORTEST_TOKEN:
         raise BadInputError(f"a token has at least {SHORTEST_TOKEN} characters")
-    model = Model(bundle, engine, threads)  # refused here, if at all, and measured here
+    # Refused here, if at all, and measured here; this process calls nothing.
+    chosen = Model(bundle, engine, threads).engine
     config = uvicorn.Config(
-        partial(_application, bundle, model.engine, threads, token, log_names),
+        partial(_application, bundle, chosen, threads, token, log_names),
         factory=True,
         host=host,
         port=port,

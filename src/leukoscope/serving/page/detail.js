@@ -76,18 +76,19 @@ async function explain(row, signal) {
   if (signal.aborted) return;
   const body = new FormData();
   body.append("file", row.file, row.path);
+  let problem;
   try {
     explained.set(row, await ask("/v1/explain", { body, signal }));
   } catch (error) {
     if (error.name === "AbortError") return;
-    explained.set(row, { problem: error.message, layers: [], nearest: [] });
+    problem = { problem: error.message, layers: [], nearest: [] }; // not kept: it is asked for again
   }
-  if (row === open) draw();
+  if (row === open) draw(problem);
 }
 
-/** Draw what is known of the explanation. */
-function draw() {
-  const found = explained.get(open);
+/** Draw what is known of the explanation, or the problem with it. */
+function draw(problem) {
+  const found = problem ?? explained.get(open);
   const names = ["Cell", ...(found?.layers ?? []).map((one) => one.name)];
   layer = Math.min(layer, names.length - 1);
   byId("layers").replaceChildren(...names.map((name, place) => choice(name, place)));
