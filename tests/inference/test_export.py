@@ -1,5 +1,6 @@
 """Exporting: every engine says what the run says, or is not in the bundle."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,18 @@ def test_integers_that_say_something_else_stay_out(
     assert ("no such operator" if broken else "validation cells as the networks do") in refused
     assert {path.name for path in made.folder.iterdir()} == {"bundle.json", *made.info.digests}
     assert "int8.onnx" not in made.info.digests
+
+
+def test_a_full_disk_is_no_refusal_of_integers(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(exporting.integers, "write_int8", full)
+    with pytest.raises(OSError, match="No space left"):
+        export(run, tmp_path / "bundle")
+    assert not (tmp_path / "bundle" / "bundle.json").exists()
 
 
 def test_the_graph_has_its_norms_folded_and_takes_any_number_of_cells(

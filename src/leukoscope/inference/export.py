@@ -136,6 +136,8 @@ def _integers(
         with atomic(target) as scratch:
             fp32 = folder / "fp32.onnx"
             integers.write_int8(fp32, pictures, judge.turns, judge.told, judge.cut, scratch)
+    except OSError:  # a full disk says nothing about integers
+        raise
     except Exception as error:  # whatever the quantiser raises: a bundle does without it
         return Check(
             cells=0,
