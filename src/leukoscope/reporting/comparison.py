@@ -57,9 +57,9 @@ def confusions(network: Network) -> list[list[list[int]]]:
 
 
 def kept(network: Network) -> int | None:
-    """Return the epoch whose weights the only run of `network` kept; None if there are several."""
-    epochs = [Evaluation.read(run, "test").epoch for run in network.runs]
-    return epochs[0] if len(epochs) == 1 else None
+    """Return the epoch whose weights all runs of `network` kept; None if they kept others."""
+    epochs = {Evaluation.read(run, "test").epoch for run in network.runs}
+    return epochs.pop() if len(epochs) == 1 else None
 
 
 def write_comparison(networks: Sequence[Network], output: Path) -> str:
