@@ -52,15 +52,12 @@ def fetch(folder: Path, source: Source) -> list[str]:
         Unreachable: it cannot be downloaded; says how to get it by hand.
         BadInputError: what is there is not the data set.
     """
-    shards, unfinished = folder / "shards", folder / UNFINISHED
+    shards = folder / "shards"
     if not _named(folder):
         _unpack(shards, folder)
-    if unfinished.exists() or not _named(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished.touch()
+    if (folder / UNFINISHED).exists() or not _named(folder):
         _download(source, folder, shards)
         _unpack(shards, folder)
-        unfinished.unlink()
     reading = read_sources([folder])
     reading.settle()
     manifest.write(reading.cells, folder / "cells.csv")
@@ -104,7 +101,10 @@ def _download(source: Source, folder: Path, shards: Path) -> None:
         if source == "kaggle":
             # By way of its cache: into a folder of ours it would begin anew each time.
             cached = kagglehub.dataset_download(DATA[source])
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / UNFINISHED).touch()
             shutil.copytree(cached, folder, dirs_exist_ok=True)
+            (folder / UNFINISHED).unlink()
         else:
             huggingface_hub.snapshot_download(  # nosec B615
                 DATA[source], repo_type="dataset", local_dir=shards, allow_patterns="*.parquet"

@@ -181,7 +181,7 @@ def _externals(network: Network, comparison: Path | None) -> Iterator[Section]:
         comparison: so may that of a comparison of this network alone.
     """
     sources = [_source(network)]
-    if comparison and isinstance(sources[0], Ensemble):
+    if comparison and isinstance(sources[0], Ensemble) and comparison != sources[0].folder:
         sources.append(Ensemble(comparison, network.runs))
     found = [(source, one) for source in sources for one in externals(source)]
     for number, (source, one) in enumerate(found, start=1):
