@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from leukoscope.evaluation import reads
 from leukoscope.evaluation.evaluate import evaluate_others
 from leukoscope.evaluation.result import Evaluation, predictions_file
-from leukoscope.reporting.evaluation_section import Section, section
+from leukoscope.reporting.evaluation_section import Section, lead, section
 from leukoscope.reporting.record import looks_in_words
 from leukoscope.training.run import Run
 from webpage import Page
@@ -117,6 +117,13 @@ def test_a_single_subject_is_said_to_say_nothing_about_others(run: Run) -> None:
     assert any("are of one subject" in warning for warning in found.warnings)
     page = page_of(found)
     assert "The subject as a table" in page.text
+
+
+def test_whose_cells_were_judged_is_told_by_people_for_some_stand_under_several_names(
+    tested: Evaluation,
+) -> None:
+    told = lead(tested.model_copy(update={"normal_subjects": 1, "blast_subjects": 2}))
+    assert "of 1 person with normal cells and 2 people with blasts" in told
 
 
 def test_an_interval_without_width_is_no_certainty(run: Run, tested: Evaluation) -> None:

@@ -9,7 +9,7 @@ from leukoscope.evaluation.metrics import ECE_BINS
 from leukoscope.evaluation.result import Evaluation
 from leukoscope.reporting.claim import ITEMS, OPEN, SECTIONS
 from leukoscope.reporting.record import Record
-from leukoscope.reporting.words import against, counted, estimated
+from leukoscope.reporting.words import against, counted, estimated, people
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,8 @@ def _tested(evaluation: Evaluation) -> str:
         return "cells without labels, called and not judged."
     shifted = [one.feature.replace("_", " ") for one in evaluation.shifts if one.warns]
     return (
-        f"{counted(evaluation.cells, 'cell')} of {counted(evaluation.normal_subjects, 'subject')} "
-        f"with normal cells and {counted(evaluation.blast_subjects, 'subject')} with blasts; AUROC "
+        f"{counted(evaluation.cells, 'cell')} of {people(evaluation.normal_subjects)} with normal "
+        f"cells and {people(evaluation.blast_subjects)} with blasts; AUROC "
         f"{estimated(evaluation.scores['auroc'])}."
         + (f" Unlike the training cells in {', '.join(shifted)}." if shifted else "")
     )

@@ -27,7 +27,7 @@ from leukoscope.reporting.evaluation_tables import (
 )
 from leukoscope.reporting.examples import Group, failures, of_files, of_store
 from leukoscope.reporting.record import EXTERNAL, looks_in_words, of_phantoms
-from leukoscope.reporting.words import against, counted, softened
+from leukoscope.reporting.words import against, counted, people, softened
 from leukoscope.training.run import Run
 
 
@@ -127,15 +127,15 @@ def lead(evaluation: Evaluation) -> str:
     """Say what was judged, by which weights."""
     if not evaluation.calls:
         return "These cells have no labels: each was called, and how often rightly is unknown."
-    subjects = [
-        f"{counted(count, 'subject')} with {title}"
+    whose = [
+        f"{people(count)} with {title}"
         for count, title in (
             (evaluation.normal_subjects, "normal cells"),
             (evaluation.blast_subjects, "blasts"),
         )
         if count
     ]
-    judged = f"{counted(evaluation.cells, 'labelled cell')} of {' and '.join(subjects)}, "
+    judged = f"{counted(evaluation.cells, 'labelled cell')} of {' and '.join(whose)}, "
     if evaluation.temperature is None:
         return (
             f"{judged}each judged by the run that neither trained nor chose on them. Temperature "

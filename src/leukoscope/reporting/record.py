@@ -23,7 +23,7 @@ from leukoscope.evaluation.result import (
 )
 from leukoscope.reporting.makeup import ASIDE, Makeup, makeup
 from leukoscope.reporting.method import SEEN, changed, chosen, fitting
-from leukoscope.reporting.words import counted
+from leukoscope.reporting.words import counted, people
 from leukoscope.training.run import Run
 
 EXTERNAL = "external-"
@@ -274,7 +274,7 @@ class Record:
         if test and test.calls:
             fewest = min(test.normal_subjects, test.blast_subjects)
             said.append(
-                f"The rarer class of the test split has {counted(fewest, 'subject')}: intervals "
+                f"The rarer class of the test split has {people(fewest)}: intervals "
                 "are wide, and may not be wide enough."
             )
         if not self.externals:

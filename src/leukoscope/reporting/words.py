@@ -49,6 +49,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def people(count: int) -> str:
+    """Return ``1 person``, ``2 people``: subjects, those that are one by their cells as one."""
+    return f"{count:,} person" if count == 1 else f"{count:,} people"
+
+
 def softened(evaluation: Evaluation) -> str:
     """Name the temperature that softened the probabilities, and the prior that was added."""
     if evaluation.temperature is None:
