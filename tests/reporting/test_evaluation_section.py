@@ -114,7 +114,7 @@ def test_a_single_subject_is_said_to_say_nothing_about_others(run: Run) -> None:
     cells = cells_of(run)
     one = cells[cells["subject"] == cells["subject"].iloc[0]].reset_index(drop=True)
     found = section(run, evaluate_others(run, one, "one"), "n", "r1")
-    assert any("are of one subject" in warning for warning in found.warnings)
+    assert any("are of one person" in warning for warning in found.warnings)
     page = page_of(found)
     assert "The subject as a table" in page.text
 

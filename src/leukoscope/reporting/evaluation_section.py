@@ -196,7 +196,7 @@ def _what_is_missing(evaluation: Evaluation) -> list[str]:
             )
         if count == 1:
             said.append(
-                f"All {title} cells are of one subject: how others would differ cannot be told, "
+                f"All {title} cells are of one person: how others would differ cannot be told, "
                 "so there is no interval over subjects for what depends on them."
             )
     return [*said, *without_width(evaluation)]
