@@ -5,26 +5,38 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from scipy.stats import norm
 
+from leukoscope.cells.standard import Standard
 from leukoscope.cells.store import Store
 from leukoscope.inference.bundle import Bundle
 from leukoscope.inference.engines import OnnxEngine
+from leukoscope.inference.graphs import write_fp32
 from leukoscope.inference.integers import CHANGED, margin, write_int8
+from leukoscope.models import create
+from leukoscope.training.log_odds import LogOdds
 
 SURE = np.array([1e6])
 """Log-odds of new cells that are far from where the call changes."""
 
 
-def test_a_few_far_cells_do_not_make_the_ranges(
-    bundle: Bundle, store: Store, tmp_path: Path
-) -> None:
-    fp32, rows = bundle.file("fp32.onnx"), store.rows("train")
-    cells = np.asarray(store.pixels[rows[:24]])
-    glare = np.random.default_rng(0).integers(0, 256, (3, *cells.shape[1:]), dtype=np.uint8)
+def test_a_few_far_cells_do_not_make_the_ranges(tmp_path: Path) -> None:
+    """Without biases, and with norms that have seen nothing, a network says of pictures with 30
+    times the contrast 30 times as much.
+    """
+    torch.manual_seed(0)
+    grey = Standard("training", torch.full((3,), 128 / 255), torch.eye(3))
+    network = create("resnet18", width=16)
+    torch.nn.init.zeros_(network.fc.bias)
+    fp32 = tmp_path / "fp32.onnx"
+    write_fp32(LogOdds([network], [grey], 1).eval(), 32, fp32)
+    faint = np.random.default_rng(0).integers(-4, 5, (27, 32, 32, 3))
+    cells = (128 + faint[:24]).astype(np.uint8)
+    glare = (128 + 30 * faint[24:]).astype(np.uint8)
     errors = {}
     for name, pictures in {"cells": cells, "with glare": np.concatenate([cells, glare])}.items():
-        write_int8(fp32, pictures, bundle.info.turns, SURE, 0.0, tmp_path / "int8.onnx")
+        write_int8(fp32, pictures, 1, SURE, 0.0, tmp_path / "int8.onnx")
         told = OnnxEngine(tmp_path / "int8.onnx", 1)(pictures)
         assert told.beyond is not None
         assert told.beyond.tolist() == [False] * 24 + [True] * (len(pictures) - 24)
