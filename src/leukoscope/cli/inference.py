@@ -180,7 +180,7 @@ def explain(
 ) -> None:
     """Show what in each cell speaks for its call, and the training cells most like it.
 
-    A PNG a picture, with Grad-CAM and occlusion, and a table, nearest.csv.
+    A PNG a picture, with occlusion and Grad-CAM, and a table, nearest.csv.
     """
     from leukoscope.inference import inputs
     from leukoscope.inference.bundle import Bundle

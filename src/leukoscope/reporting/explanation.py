@@ -19,7 +19,7 @@ def write_explanations(explanations: Iterable[Explanation], folder: Path) -> Non
     """
     rows = []
     for number, found in enumerate(explanations, start=1):
-        maps = {"Grad-CAM": found.grad_cam, "occlusion": found.occlusion}
+        maps = {"occlusion": found.occlusion, "Grad-CAM": found.grad_cam}
         with atomic(folder / f"{number}-{Path(found.name).stem}.png") as scratch:
             scratch.write_bytes(overlay(found.pixels, maps, title(found)))
         ranks = range(1, len(found.nearest) + 1)
