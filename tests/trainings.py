@@ -14,6 +14,7 @@ from leukoscope.training.checkpoint import Checkpoint
 from leukoscope.training.run import Run
 
 SETTINGS = ["batch_size=8", "epochs=3", "learning_rate=0.01", "momentum=0.9"]
+NARROW = {"width": 16}
 MACHINE_COLUMNS = ["images_per_second", "seconds"]
 
 Untrained = Callable[..., Run]

@@ -65,7 +65,7 @@ def test_train_interrupt_resume_evaluate_submit(
 ) -> None:
     manifest.write(cells, tmp_path / "cells.csv")
     leukoscope("prepare", "cells.csv", "-o", "store", "--size", "32", "--split", "lab", OUTSIDE)
-    words = ["train", "store", *FAST, "--set", "epochs=6", "-o"]
+    words = ["train", "store", *FAST, "--set", "epochs=4", "-o"]
     leukoscope(*words, "whole")
 
     training = subprocess.Popen(
@@ -88,7 +88,7 @@ def test_train_interrupt_resume_evaluate_submit(
     losses = pd.read_csv(tmp_path / "stopped" / "history.csv")["validation_loss"]
     told = {event.step: event.value for event in events.Scalars("loss/validation")}
     assert told == dict(enumerate(losses.astype("float32"), start=1))
-    assert len(events.Scalars("loss/validation")) == len(losses) == 6
+    assert len(events.Scalars("loss/validation")) == len(losses) == 4
     assert not (tmp_path / "whole" / "tensorboard").exists()
     ours, theirs = (
         Checkpoint.load(tmp_path / name / "checkpoints" / "last.ckpt").model

@@ -12,14 +12,21 @@ from leukoscope.cells.store import Store
 from leukoscope.reporting.report import write_report
 from leukoscope.studies import architectures
 from leukoscope.training.run import RunConfig
+from trainings import NARROW
 
 
 @pytest.fixture(scope="module")
 def page(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
-    overrides = ["batch_size=8", "epochs=2"]
     config = RunConfig.plan(
-        store.folder, "resnet18", "lab", overrides, threads=1, watch_test=True, device="cpu"
+        store.folder,
+        "resnet18",
+        "lab",
+        ["batch_size=8", "epochs=2"],
+        model_options=NARROW,
+        watch_test=True,
+        threads=1,
+        device="cpu",
     )
     architectures.compare({Path("resnet18"): config}, folder)
     return write_report(folder, folder / "report.html")

@@ -16,6 +16,7 @@ from leukoscope.evaluation.evaluate import evaluate, evaluate_others
 from leukoscope.evaluation.result import predictions_file
 from leukoscope.training.run import Run, RunConfig
 from leukoscope.training.trainer import train
+from trainings import NARROW
 
 
 def trained(store: Store, folder: Path, fold: int, model: str = "resnet18") -> Run:
@@ -24,6 +25,7 @@ def trained(store: Store, folder: Path, fold: int, model: str = "resnet18") -> R
         model,
         "lab",
         ["batch_size=16", "epochs=1"],
+        model_options=NARROW,
         division=Division(fold=fold),
         threads=1,
         device="cpu",

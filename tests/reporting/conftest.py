@@ -10,6 +10,7 @@ from leukoscope.cells.prepare import prepare
 from leukoscope.studies import architectures
 from leukoscope.training.recipe import Recipe
 from leukoscope.training.run import RunConfig
+from trainings import NARROW
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 """What a report must show as it stands, as a subject's and as a cell's name."""
@@ -25,6 +26,7 @@ def trained(cells: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pa
     recipe = Recipe(epochs=2, batch_size=8, learning_rate=0.01)
     config = RunConfig(
         model="resnet18",
+        model_options=NARROW,
         recipe=recipe,
         store=str(store.folder),
         store_digest=store.digest,

@@ -26,6 +26,7 @@ from leukoscope.reporting.checklist import Item, checklist
 from leukoscope.reporting.record import Record
 from leukoscope.training.run import Run, RunConfig
 from leukoscope.training.trainer import train
+from trainings import NARROW
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def test_the_card_says_what_was_measured_and_what_it_is_not_for(run: Run) -> Non
     assert f"| AUROC | {test.scores['auroc'].value:.3f} |" in text
     assert "95 % over cells, optimistic" in text
     assert "Not a medical device" in text
-    assert "11,177,538 parameters" in text
+    assert "702,354 parameters" in text
     assert "    leukoscope evaluate run_1 --cells cells.csv\n" in text
     assert "phantom" not in text.lower()
     assert "More information" not in text
@@ -153,7 +154,7 @@ def test_the_checklist_is_claim_2024(run: Run) -> None:
         assert (items[number].answer, items[number].authors) == ("", "all of it")
     assert "does not say where they come from" in items[7].answer
     assert "none of the 12 people stands on two sides" in items[20].answer
-    assert "11,177,538 parameters" in items[22].answer
+    assert "702,354 parameters" in items[22].answer
     assert "torch" in items[23].answer
     assert "2 of 2 epochs" in items[25].answer
     assert "noted after every epoch" in items[26].answer
@@ -215,6 +216,7 @@ def test_the_card_of_folds_together_says_what_each_was_tested_on(
             "resnet18",
             "lab",
             ["batch_size=16", "epochs=1"],
+            model_options=NARROW,
             division=Division(fold=fold),
             threads=1,
             device="cpu",

@@ -71,7 +71,7 @@ def test_every_section_is_there_and_linked(page: Page, trained: Path) -> None:
     for told in (
         "Research use only",
         "not a medical device",
-        "11,177,538",
+        "702,354",
         "batch size 8",
         "lightning-fabric",
         "None of the 12 people stands on two sides",
@@ -147,7 +147,7 @@ def test_kinds_without_cells_are_told_as_none(single: Path) -> None:
     (run,) = runs_of(single)
     predictions = pd.read_parquet(predictions_file(run, "test"))
     predictions["call"] = predictions["label"]
-    predictions["probability"] = predictions["label"].astype(float)
+    predictions["calibrated"] = predictions["label"].astype(float)
     predictions.to_parquet(run.folder / "predictions-test.parquet", index=False)
     text = page_of(single).text
     assert "Wrong: normal, called blast 0 cells none" in text

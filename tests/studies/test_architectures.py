@@ -14,12 +14,13 @@ from leukoscope.studies import ranking
 from leukoscope.studies.architectures import Network, compare, networks_of, plan
 from leukoscope.studies.runs import complete, open_or_create
 from leukoscope.training.run import Run, RunConfig
+from trainings import NARROW
 
 FAST = ["batch_size=8", "epochs=2"]
 
 
 def planned(store: Store, *names: str, **options: object) -> dict[Path, RunConfig]:
-    settings = {"seeds": [0], "folds": None, "threads": 1, **options}
+    settings = {"seeds": [0], "folds": None, "threads": 1, "model_options": NARROW, **options}
     return plan(store.folder, names, "lab", FAST, **settings)
 
 
@@ -39,7 +40,7 @@ def test_runs_are_trained_once_and_summed_up(store: Store, tmp_path: Path) -> No
     for network in found:
         (run,) = network.runs
         row, history, test = table.loc[network.name], run.history, Evaluation.read(run, "test")
-        assert row["parameters"] == models.parameters(run.config.model)
+        assert row["parameters"] == models.parameters(run.config.model, **NARROW)
         assert row["epochs"] == 2
         assert row["highest_test_accuracy"] == history["test_accuracy"].max()
         assert row["final_test_accuracy"] == history["test_accuracy"].iloc[-1]

@@ -11,12 +11,21 @@ from leukoscope.training.checkpoint import Checkpoint
 from leukoscope.training.reproduce import changes, reproduce
 from leukoscope.training.run import Run, RunConfig
 from leukoscope.training.trainer import train
+from trainings import NARROW
 
 
 @pytest.fixture(scope="module")
 def short(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Run:
     settings = ["batch_size=8", "epochs=2", "mixup=0.4", "averaging=0.9"]
-    config = RunConfig.plan(store.folder, "resnet18", "lab", settings, threads=1, device="cpu")
+    config = RunConfig.plan(
+        store.folder,
+        "resnet18",
+        "lab",
+        settings,
+        model_options=NARROW,
+        threads=1,
+        device="cpu",
+    )
     run = Run.create(tmp_path_factory.mktemp("short") / "run", config)
     train(run)
     return run

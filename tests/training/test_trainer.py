@@ -24,7 +24,7 @@ from leukoscope.training.recipe import recipe
 from leukoscope.training.run import Run, RunConfig
 from leukoscope.training.teacher import taught
 from leukoscope.training.trainer import train
-from trainings import SETTINGS, Untrained, assert_same, flip, weights
+from trainings import NARROW, SETTINGS, Untrained, assert_same, flip, weights
 
 
 def test_first_epoch_is_plain_sgd(store: Store, untrained: Untrained) -> None:
@@ -35,7 +35,7 @@ def test_first_epoch_is_plain_sgd(store: Store, untrained: Untrained) -> None:
 
     # The same epoch, written out with nothing but torch.
     torch.manual_seed(0)
-    model = models.create("resnet18").double()
+    model = models.create("resnet18", **NARROW).double()
     velocity = [torch.zeros_like(weight) for weight in model.parameters()]
     losses, correct, cells = [], 0, 0
     for batch in TrainingLoader(store, 12, seed=0).epoch(0):

@@ -221,7 +221,7 @@ class Record:
         )
         return (
             f"{together}{config.model}{options} (He et al. 2016, arXiv:1512.03385), written in "
-            f"PyTorch: {weights:,} parameters, {work:.2f} × 10⁹ multiply-adds a picture. Input: "
+            f"PyTorch: {weights:,} parameters, {work:.3g} × 10⁹ multiply-adds a picture. Input: "
             f"{size} × {size} pixels, RGB; output: logits of normal cell and blast."
         )
 
