@@ -9,7 +9,6 @@ for more than its stain, mean over the runs, lowest and highest, and the mean sh
 stains.
 """
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -21,12 +20,13 @@ from matplotlib.cbook import get_sample_data
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
+from common import asked_runs
 from leukoscope.cells.pictures import read_picture
 from leukoscope.cells.preprocess import BACKGROUND
 from leukoscope.inference.export import export
 from leukoscope.inference.flags import STAIN
 from leukoscope.inference.model import SEPARATOR, Model, Picture
-from leukoscope.training.run import Run, runs_below
+from leukoscope.training.run import Run
 
 CELLS, PICTURES = 700, 100
 """Of the test people, and of each other kind, in each run."""
@@ -147,11 +147,7 @@ def measured(run: Run) -> list[tuple[str, float, float]]:
 
 def main() -> int:
     """Print a row for each kind of picture; 1 if too few, or too many cells, are flagged."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="of a run, or of those of several folds")
-    folder = parser.parse_args().folder
-    runs = [Run.open(folder)] if Run.exists(folder) else runs_below(folder)
-    rows = [row for run in runs for row in measured(run)]
+    rows = [row for run in asked_runs(__doc__) for row in measured(run)]
     table = pd.DataFrame(rows, columns=["kind", "flagged", "stain"]).groupby("kind", sort=False)
     print("| pictures | flagged | lowest to highest | unfamiliar stain |")
     print("| --- | --- | --- | --- |")

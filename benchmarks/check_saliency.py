@@ -1,4 +1,4 @@
-"""What a map marks is what the call rests on, more than pixels of the cell drawn at random.
+"""What occlusion marks is what the call rests on, more than pixels of the cell drawn at random.
 
     python benchmarks/check_saliency.py FOLDER
 
@@ -6,21 +6,19 @@ FOLDER is a run, or holds those of several folds. Deletion and insertion (Petsiu
 arXiv:1806.07421) on cells of the test people: from the pixel that speaks most for a blast on, those
 of a cell are painted over, or come back, and its log-odds are to fall, or rise, sooner than in an
 order at random. Printed is by how much, mean over nine steps, with the standard error over cells,
-and the share of the cells where it is so.
+and the share of the cells where it is so; of Grad-CAM as well, which does not promise it.
 """
 
-import argparse
 import sys
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from common import asked_runs
 from leukoscope.cells.mask import mask
 from leukoscope.inference.saliency import grad_cam, occlusion, painted
 from leukoscope.training.log_odds import LogOdds
-from leukoscope.training.run import Run, runs_below
 
 CELLS = 25
 """Of the test people, in each run."""
@@ -45,8 +43,14 @@ def mean_log_odds(
     return float(told.mean())
 
 
-def gains(log_odds: LogOdds, pixels: NDArray[np.uint8], random: np.random.Generator) -> list[float]:
-    """Return what each map gains over chance by deletion, and by insertion, of a cell's pixels."""
+def gains(
+    log_odds: LogOdds, pixels: NDArray[np.uint8], random: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return by how much the log-odds of a cell fall, or rise, sooner than by chance.
+
+    Returns:
+        (maps, ways), in log-odds: occlusion and Grad-CAM, by deletion and insertion.
+    """
     inside, flat = np.flatnonzero(mask(pixels)), painted(pixels)
     found = []
     for method in (occlusion, grad_cam):
@@ -58,30 +62,26 @@ def gains(log_odds: LogOdds, pixels: NDArray[np.uint8], random: np.random.Genera
             ]
             ours = mean_log_odds(log_odds, begin, end, order)
             found.append(sign * (ours - sum(chance) / RANDOM))
-    return found
+    return np.reshape(found, (2, 2))
 
 
 def main() -> int:
-    """Print a row for each map and way; 1 if one gains nothing."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="of a run, or of those of several folds")
-    folder = parser.parse_args().folder
-    runs = [Run.open(folder)] if Run.exists(folder) else runs_below(folder)
+    """Print a row for each map; 1 if occlusion gains nothing."""
     random, found = np.random.default_rng(0), []
-    for run in runs:
+    for run in asked_runs(__doc__):
         store, log_odds = run.open_store(), LogOdds.of([run])
         rows = random.permutation(store.rows("test"))[:CELLS]
         found += [gains(log_odds, np.array(store.pixels[row]), random) for row in rows]
     print("| map | deletion | insertion | cells |")
     print("| --- | --- | --- | --- |")
-    values = np.reshape(found, (len(found), 2, 2))
+    values = np.stack(found)
     means, ahead = values.mean(0), (values > 0).mean(0)
     errors = values.std(0, ddof=1) / np.sqrt(len(values))
     for row, name in enumerate(("occlusion", "Grad-CAM")):
         ways = zip(means[row], errors[row], ahead[row], strict=True)
         told = [f"{mean:.2f} ± {error:.2f}, {share:.0%}" for mean, error, share in ways]
         print(f"| {name} | {' | '.join(told)} | {len(values)} |")
-    return int((means <= 0).any())
+    return int((means[0] <= 0).any())
 
 
 if __name__ == "__main__":

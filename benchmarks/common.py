@@ -1,5 +1,6 @@
-"""What benchmarks share: phantom cells, epochs without validation, medians, where results go."""
+"""What benchmarks share: cells, runs, epochs without validation, medians, where results go."""
 
+import argparse
 import json
 import os
 import platform
@@ -23,7 +24,7 @@ from leukoscope.cores import cores
 from leukoscope.inference.bundle import Bundle
 from leukoscope.inference.export import export
 from leukoscope.progress import Bar
-from leukoscope.training.run import Run, RunConfig
+from leukoscope.training.run import Run, RunConfig, runs_below
 from leukoscope.training.trainer import Trainer, train
 
 CORES = cores()
@@ -36,6 +37,14 @@ def phantom_cells(cells: int, seed: int = 0) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         write_phantoms(Path(folder) / "cells", 20, cells, seed)
         yield Path(folder)
+
+
+def asked_runs(description: str | None) -> list[Run]:
+    """Return the runs in the folder that the command line names: one, or those of several folds."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("folder", type=Path, help="of a run, or of those of several folds")
+    folder = parser.parse_args().folder
+    return [Run.open(folder)] if Run.exists(folder) else runs_below(folder)
 
 
 class Epochs(Trainer):
